@@ -1,0 +1,63 @@
+// Package render turns a snapshot into manifests: a source.FS and a Spec go in; Kubernetes objects, in the order in
+// which the source gave them, come out.
+package render
+
+import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/source"
+)
+
+// Spec is everything besides file content that a render depends on. Equal specs over equal content give equal
+// manifests.
+type Spec struct {
+	// AppName, AppNamespace and Project name the Application for release names and the build environment.
+	AppName, AppNamespace, Project string
+	// Namespace is spec.destination.namespace.
+	Namespace string
+	// Source is the source after operation overrides; its Path is relative to the snapshot root.
+	Source v1alpha1.ApplicationSource
+	// Revision is what Source.TargetRevision resolved to.
+	Revision source.Revision
+	// KubeVersion (for example 1.37.2) and APIVersions (group/version and group/version/Kind) describe the cluster.
+	KubeVersion string
+	APIVersions []string
+	// Options are the settings of argocd-cm that concern rendering.
+	Options Options
+}
+
+// Options are system-wide settings of rendering.
+type Options struct {
+	// DisableHelm, DisableKustomize and DisableJsonnet switch detection of a type off
+	// (helm.enable, kustomize.enable, jsonnet.enable: "false").
+	DisableHelm, DisableKustomize, DisableJsonnet bool
+	// KustomizeBuildOptions is kustomize.buildOptions, for example "--enable-helm --load-restrictor LoadRestrictionsNone".
+	KustomizeBuildOptions string
+	// HelmValuesFileSchemes is helm.valuesFileSchemes: URL schemes from which value files may be fetched.
+	HelmValuesFileSchemes []string
+	// MaxDirectoryBytes bounds the total size of a plain directory's manifests; 0 means 10 MiB.
+	MaxDirectoryBytes int64
+}
+
+// Manifests is the result of a render.
+type Manifests struct {
+	// Objects is shared by all users of a cached render and must not be changed.
+	Objects []*unstructured.Unstructured
+	// Type is what the source was found to be.
+	Type v1alpha1.ApplicationSourceType
+	// Key names inputs and so the content: two results with equal keys have equal objects.
+	Key string
+	// Warnings are for people: deprecated fields, ignored settings.
+	Warnings []string
+}
+
+// Renderer renders. Implementations are safe for concurrent use, spawn no process and reach no network.
+//
+// Errors carry a fault kind: NotFound for a missing path, Invalid for content that cannot be rendered (with file and
+// line where the library gives them), Denied for paths and links that leave the repository.
+type Renderer interface {
+	Render(ctx context.Context, files source.FS, spec Spec) (Manifests, error)
+}
