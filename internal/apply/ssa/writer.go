@@ -1,0 +1,254 @@
+// Package ssa writes objects by server-side apply: a desired object goes in, what the server stored (or would store, for
+// a dry-run) comes out. It is the only writer of workloads.
+package ssa
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/utils/ptr"
+
+	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/apply"
+	"github.com/belaycd/belay/internal/fault"
+	"github.com/belaycd/belay/internal/object"
+)
+
+// Kinds tells how the cluster serves a kind.
+type Kinds interface {
+	// Resource returns the resource and scope of a kind at a version; false when the cluster does not serve it.
+	Resource(gvk schema.GroupVersionKind) (gvr schema.GroupVersionResource, namespaced, ok bool)
+	// RefreshDiscovery asks the cluster again.
+	RefreshDiscovery(ctx context.Context) error
+}
+
+// Cache is told of everything written, so that reads after a write see it.
+type Cache interface {
+	Observe(u *object.Live)
+	ObserveDeleted(ref object.Ref, uid types.UID)
+}
+
+// Writer writes to one cluster. It is safe for concurrent use.
+type Writer struct {
+	client dynamic.Interface
+	kinds  Kinds
+	cache  Cache
+	slots  chan struct{}
+}
+
+var _ apply.Writer = (*Writer)(nil)
+
+// Waits of a write: for a CRD to be served, and for a deleted object to be gone before it is created again.
+const (
+	kindTimeout    = 30 * time.Second
+	recreateWait   = 60 * time.Second
+	requestTimeout = 60 * time.Second
+)
+
+// New returns a writer that has at most inFlight requests under way.
+func New(client dynamic.Interface, kinds Kinds, cache Cache, inFlight int) *Writer {
+	return &Writer{client: client, kinds: kinds, cache: cache, slots: make(chan struct{}, inFlight)}
+}
+
+// Apply makes the object as desired. Errors name the object and carry a fault kind.
+func (w *Writer) Apply(ctx context.Context, desired *unstructured.Unstructured, opts apply.WriteOptions) (*object.Live, error) {
+	ref := object.RefOf(desired)
+	stored, err := w.write(ctx, desired, opts)
+	if err != nil && opts.Force && !opts.DryRun && refusesChange(err) {
+		stored, err = w.recreate(ctx, desired, opts)
+	}
+	if err != nil {
+		return nil, classify("apply", ref, err)
+	}
+	live := object.NewLive(stored)
+	if !opts.DryRun {
+		w.cache.Observe(live)
+	}
+	return live, nil
+}
+
+// Predict returns what an apply would make of the object.
+func (w *Writer) Predict(ctx context.Context, desired *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	live, err := w.Apply(ctx, desired, apply.WriteOptions{DryRun: true})
+	if err != nil {
+		return nil, err
+	}
+	return live.Object, nil
+}
+
+// Read returns the object as the server has it now, at the version of like.
+func (w *Writer) Read(ctx context.Context, like *unstructured.Unstructured) (*object.Live, error) {
+	ref := object.RefOf(like)
+	target, err := w.resource(like)
+	if err != nil {
+		return nil, classify("read", ref, err)
+	}
+	release, err := w.acquire(ctx)
+	if err != nil {
+		return nil, classify("read", ref, err)
+	}
+	defer release()
+	u, err := target.Get(ctx, like.GetName(), metav1.GetOptions{})
+	if err != nil {
+		return nil, classify("read", ref, err)
+	}
+	return object.NewLive(u), nil
+}
+
+// Delete deletes the object if it still is the one that was seen.
+func (w *Writer) Delete(ctx context.Context, live *object.Live, propagation string, dryRun bool) error {
+	ref := live.Ref()
+	target, err := w.resource(live.Object)
+	if err != nil {
+		return classify("delete", ref, err)
+	}
+	release, err := w.acquire(ctx)
+	if err != nil {
+		return classify("delete", ref, err)
+	}
+	defer release()
+	uid := live.Object.GetUID()
+	opts := metav1.DeleteOptions{PropagationPolicy: policy(propagation), Preconditions: &metav1.Preconditions{UID: &uid}}
+	if dryRun {
+		opts.DryRun = []string{metav1.DryRunAll}
+	}
+	err = target.Delete(ctx, ref.Name, opts)
+	if apierrors.IsNotFound(err) {
+		w.cache.ObserveDeleted(ref, uid)
+		return nil
+	}
+	return classify("delete", ref, err)
+}
+
+// AwaitKind returns when a kind that was just defined is served.
+func (w *Writer) AwaitKind(ctx context.Context, gk schema.GroupKind) error {
+	err := wait.PollUntilContextTimeout(ctx, 25*time.Millisecond, kindTimeout, true, func(ctx context.Context) (bool, error) {
+		if _, _, ok := w.kinds.Resource(gk.WithVersion("")); ok {
+			return true, nil
+		}
+		// A refresh that fails is tried again until the time is up.
+		_ = w.kinds.RefreshDiscovery(ctx)
+		_, _, ok := w.kinds.Resource(gk.WithVersion(""))
+		return ok, nil
+	})
+	if err != nil {
+		return fault.New(fault.Transient, "wait for kind %s to be served: %w; look at the conditions of its CustomResourceDefinition", gk, err)
+	}
+	return nil
+}
+
+func policy(propagation string) *metav1.DeletionPropagation {
+	switch propagation {
+	case "background":
+		return ptr.To(metav1.DeletePropagationBackground)
+	case "orphan":
+		return ptr.To(metav1.DeletePropagationOrphan)
+	}
+	return ptr.To(metav1.DeletePropagationForeground)
+}
+
+func (w *Writer) write(ctx context.Context, desired *unstructured.Unstructured, opts apply.WriteOptions) (*unstructured.Unstructured, error) {
+	target, err := w.resource(desired)
+	if err != nil {
+		return nil, err
+	}
+	release, err := w.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	if opts.Replace {
+		return replace(ctx, target, desired, opts)
+	}
+	data, err := json.Marshal(desired.Object)
+	if err != nil {
+		return nil, fault.New(fault.Internal, "encode: %w", err)
+	}
+	return target.Patch(ctx, desired.GetName(), types.ApplyPatchType, data, metav1.PatchOptions{
+		FieldManager: v1alpha1.FieldManager, Force: ptr.To(true), FieldValidation: validation(opts), DryRun: dryRun(opts),
+	})
+}
+
+// replace puts the whole object in place of the live one, or creates it.
+func replace(ctx context.Context, target dynamic.ResourceInterface, desired *unstructured.Unstructured, opts apply.WriteOptions) (*unstructured.Unstructured, error) {
+	live, err := target.Get(ctx, desired.GetName(), metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return target.Create(ctx, desired, metav1.CreateOptions{
+			FieldManager: v1alpha1.FieldManager, FieldValidation: validation(opts), DryRun: dryRun(opts),
+		})
+	}
+	if err != nil {
+		return nil, err
+	}
+	next := desired.DeepCopy()
+	next.SetResourceVersion(live.GetResourceVersion())
+	return target.Update(ctx, next, metav1.UpdateOptions{
+		FieldManager: v1alpha1.FieldManager, FieldValidation: validation(opts), DryRun: dryRun(opts),
+	})
+}
+
+// recreate deletes an object that cannot be changed and creates it as desired.
+func (w *Writer) recreate(ctx context.Context, desired *unstructured.Unstructured, opts apply.WriteOptions) (*unstructured.Unstructured, error) {
+	target, err := w.resource(desired)
+	if err != nil {
+		return nil, err
+	}
+	err = target.Delete(ctx, desired.GetName(), metav1.DeleteOptions{PropagationPolicy: ptr.To(metav1.DeletePropagationBackground)})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return nil, err
+	}
+	err = wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, recreateWait, true, func(ctx context.Context) (bool, error) {
+		_, err := target.Get(ctx, desired.GetName(), metav1.GetOptions{})
+		return apierrors.IsNotFound(err), nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("wait for the old object to be gone: %w", err)
+	}
+	return w.write(ctx, desired, opts)
+}
+
+func (w *Writer) resource(u *unstructured.Unstructured) (dynamic.ResourceInterface, error) {
+	gvk := u.GroupVersionKind()
+	gvr, namespaced, ok := w.kinds.Resource(gvk)
+	if !ok {
+		return nil, fault.New(fault.NotFound, "the cluster does not serve %s; is its CustomResourceDefinition installed?", gvk)
+	}
+	if namespaced {
+		return w.client.Resource(gvr).Namespace(u.GetNamespace()), nil
+	}
+	return w.client.Resource(gvr), nil
+}
+
+func (w *Writer) acquire(ctx context.Context) (release func(), err error) {
+	select {
+	case w.slots <- struct{}{}:
+		return func() { <-w.slots }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func validation(opts apply.WriteOptions) string {
+	if opts.NoValidate {
+		return metav1.FieldValidationIgnore
+	}
+	return metav1.FieldValidationStrict
+}
+
+func dryRun(opts apply.WriteOptions) []string {
+	if opts.DryRun {
+		return []string{metav1.DryRunAll}
+	}
+	return nil
+}

@@ -1,0 +1,159 @@
+package diff
+
+import (
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/object"
+)
+
+// Input is what Compare decides on.
+type Input struct {
+	Targets Targets
+	// Live returns the object in the cluster.
+	Live func(object.Ref) (*object.Live, bool)
+	// Owned are the live objects that bear the application's tracking.
+	Owned []*object.Live
+	Rules Rules
+	// Memory holds earlier verdicts of this application; it is read, and written by Confirm and Learn.
+	Memory *Memory
+	// Done reports whether a desired object was applied in this form before and has left by itself after it
+	// was done (a Job with a TTL).
+	Done func(ref object.Ref, hash string) bool
+}
+
+// Compare decides for each desired and each owned object what a sync would do. It is pure but for reading Memory:
+// items about which it can only suspect a change are marked and need Confirm.
+func Compare(in Input) *Plan {
+	plan := &Plan{Items: make([]*Item, 0, len(in.Targets.Objects))}
+	desired := make(map[object.Ref]bool, len(in.Targets.Objects))
+	for _, t := range in.Targets.Objects {
+		desired[t.Ref] = true
+		plan.Items = append(plan.Items, compareOne(in, t))
+	}
+	for _, l := range in.Owned {
+		if ref := l.Ref(); !desired[ref] && prunable(l) {
+			plan.Items = append(plan.Items, &Item{
+				Ref: ref, Action: Delete, Live: l, Reason: "no longer in Git",
+				Extraneous: hasOption(l.Object, v1alpha1.AnnotationCompareOptions, "IgnoreExtraneous"),
+			})
+		}
+	}
+	plan.sort()
+	return plan
+}
+
+func compareOne(in Input, t Target) *Item {
+	item := &Item{Ref: t.Ref, Desired: t.Object, hash: t.Hash, Action: None}
+	live, found := in.Live(t.Ref)
+	if !found {
+		if in.Done != nil && in.Done(t.Ref, t.Hash) {
+			item.Finished = true
+			return item
+		}
+		item.Action, item.Reason = Create, "missing in the cluster"
+		return item
+	}
+	item.Live = live
+	item.ignores = in.Rules.matching(t.Ref)
+	if v, known := in.Memory.recall(item); known {
+		item.Action, item.Reason, item.Changes, item.Predicted = v.action, v.reason, v.changes, v.predicted
+		return item
+	}
+	if live.Partial {
+		item.suspect = true
+		return item
+	}
+	item.suspect = !surelyInSync(item)
+	return item
+}
+
+// surelyInSync is the fast path: true only if an apply could not change anything that counts.
+func surelyInSync(item *Item) bool {
+	want, err := item.ignores.strip(item.Desired.Object, item.Live.Managers)
+	if err != nil {
+		return false
+	}
+	have, err := item.ignores.strip(item.Live.Object.Object, item.Live.Managers)
+	if err != nil {
+		return false
+	}
+	if !covers(want, have, "") {
+		return false
+	}
+	for _, m := range item.Live.Managers {
+		if m.Name == v1alpha1.FieldManager && m.Operation == "Apply" && m.Subresource == "" {
+			return ownsExactly(m.FieldsV1, item.Desired.Object)
+		}
+	}
+	return false
+}
+
+// prunable reports whether a tracked object that Git does not have is the application's to delete: objects that have
+// an owner in the cluster were made by a controller that copied the tracking.
+func prunable(l *object.Live) bool { return len(l.Object.GetOwnerReferences()) == 0 }
+
+// hasOption reports whether the comma-separated annotation holds the option.
+func hasOption(u *unstructured.Unstructured, annotation, option string) bool {
+	for _, o := range strings.Split(u.GetAnnotations()[annotation], ",") {
+		if strings.TrimSpace(o) == option {
+			return true
+		}
+	}
+	return false
+}
+
+// decide fills the verdict of an item from what the server predicts an apply would make of it.
+func decide(item *Item, predicted *unstructured.Unstructured, keepStatus bool) error {
+	have, err := item.ignores.strip(item.Live.Object.Object, item.Live.Managers)
+	if err != nil {
+		return fmt.Errorf("compare %s: %w", item.Ref, err)
+	}
+	will, err := item.ignores.strip(predicted.Object, item.Live.Managers)
+	if err != nil {
+		return fmt.Errorf("compare %s: %w", item.Ref, err)
+	}
+	item.Changes = explain(Fields(content(have, keepStatus), content(will, keepStatus)), item.Live.Managers)
+	item.suspect = false
+	if len(item.Changes) == 0 {
+		item.Action, item.Reason, item.Predicted = None, "", nil
+		return nil
+	}
+	item.Action, item.Predicted = Update, predicted
+	item.Reason = reason(item.Changes)
+	return nil
+}
+
+func reason(changes []object.Change) string {
+	if len(changes) == 1 {
+		return changes[0].Path + " differs"
+	}
+	return fmt.Sprintf("%s and %d more fields differ", changes[0].Path, len(changes)-1)
+}
+
+// content returns the part of an object that a comparison is about: neither what the server keeps for itself nor, usually, status.
+func content(obj map[string]any, keepStatus bool) map[string]any {
+	out := make(map[string]any, len(obj))
+	for k, v := range obj {
+		if k == "status" && !keepStatus {
+			continue
+		}
+		out[k] = v
+	}
+	if meta, ok := obj["metadata"].(map[string]any); ok {
+		kept := make(map[string]any, len(meta))
+		for k, v := range meta {
+			switch k {
+			case "managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink",
+				"deletionTimestamp", "deletionGracePeriodSeconds":
+				continue
+			}
+			kept[k] = v
+		}
+		out["metadata"] = kept
+	}
+	return out
+}

@@ -1,0 +1,168 @@
+package diff
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/fault"
+	"github.com/belaycd/belay/internal/object"
+)
+
+// Scope says whether a kind is namespaced; known is false for kinds that neither the cluster nor the manifests define.
+type Scope func(gvk schema.GroupVersionKind) (namespaced, known bool)
+
+// Targets is the set of desired objects of an application, ready to compare and to apply.
+type Targets struct {
+	Objects []Target
+	// Repeated names objects that occurred more than once; the last one is kept.
+	Repeated []object.Ref
+	// Hooks are objects that only run during a sync; they are no part of the comparison.
+	Hooks []*unstructured.Unstructured
+}
+
+// Target is one desired object and the hash of its content.
+type Target struct {
+	Ref    object.Ref
+	Object *unstructured.Unstructured
+	Hash   string
+}
+
+// TargetOptions are the inputs of NewTargets besides the manifests.
+type TargetOptions struct {
+	// Namespace is the destination namespace, given to namespaced objects that name none.
+	Namespace string
+	Scope     Scope
+	// Track marks a copy of the object as belonging to the application and returns it.
+	Track func(*unstructured.Unstructured) (*unstructured.Unstructured, error)
+}
+
+// NewTargets post-processes manifests as Argo CD does: namespaces are filled in or blanked, tracking is written, hooks
+// are set apart, and on equal identities the last one wins. The manifests are not changed. A namespaced object
+// that ends without namespace is an error of kind Invalid.
+func NewTargets(manifests []*unstructured.Unstructured, opts TargetOptions) (Targets, error) {
+	var out Targets
+	crds := definedScopes(manifests)
+	index := make(map[object.Ref]int, len(manifests))
+	for _, m := range manifests {
+		if IsHook(m) {
+			out.Hooks = append(out.Hooks, m)
+			continue
+		}
+		u, err := prepare(m, opts, crds)
+		if err != nil {
+			return Targets{}, err
+		}
+		t := Target{Ref: object.RefOf(u), Object: u, Hash: object.Hash(u.Object)}
+		if at, dup := index[t.Ref]; dup {
+			out.Objects[at] = t
+			out.Repeated = append(out.Repeated, t.Ref)
+			continue
+		}
+		index[t.Ref] = len(out.Objects)
+		out.Objects = append(out.Objects, t)
+	}
+	return out, nil
+}
+
+// IsHook reports whether the object runs only during a sync (or never, for Skip and Helm's test and rollback hooks).
+// A Helm crd-install hook is a plain object.
+func IsHook(u *unstructured.Unstructured) bool {
+	a := u.GetAnnotations()
+	if v, ok := a[v1alpha1.AnnotationHook]; ok {
+		return strings.TrimSpace(v) != ""
+	}
+	for _, h := range strings.Split(a[v1alpha1.AnnotationHelmHook], ",") {
+		if h = strings.TrimSpace(h); h != "" && h != "crd-install" {
+			return true
+		}
+	}
+	return false
+}
+
+func prepare(m *unstructured.Unstructured, opts TargetOptions, crds map[schema.GroupKind]bool) (*unstructured.Unstructured, error) {
+	u := m.DeepCopy()
+	gvk := u.GroupVersionKind()
+	namespaced, known := opts.Scope(gvk)
+	if !known {
+		namespaced, known = crds[gvk.GroupKind()]
+	}
+	switch {
+	case known && !namespaced:
+		u.SetNamespace("")
+	case u.GetNamespace() == "":
+		// A kind that nobody knows is most likely namespaced; the server has the last word.
+		u.SetNamespace(opts.Namespace)
+		if known && u.GetNamespace() == "" {
+			return nil, fault.New(fault.Invalid, "Namespace for %s %s is missing.", u.GetName(), gvk.String())
+		}
+	}
+	if gvk.Group == "" && gvk.Kind == "Secret" {
+		if err := mergeStringData(u); err != nil {
+			return nil, fault.New(fault.Invalid, "read %s: %w", object.RefOf(u), err)
+		}
+	}
+	unstructured.RemoveNestedField(u.Object, "status")
+	unstructured.RemoveNestedField(u.Object, "metadata", "creationTimestamp")
+	unstructured.RemoveNestedField(u.Object, "metadata", "managedFields")
+	unstructured.RemoveNestedField(u.Object, "metadata", "resourceVersion")
+	unstructured.RemoveNestedField(u.Object, "metadata", "uid")
+	return opts.Track(u)
+}
+
+// mergeStringData turns stringData into data, which is what the server stores: server-side apply of stringData
+// never removes a key that has left it.
+func mergeStringData(u *unstructured.Unstructured) error {
+	plain, found, err := unstructured.NestedMap(u.Object, "stringData")
+	if err != nil {
+		return fmt.Errorf("stringData is not a map of strings")
+	}
+	if !found {
+		return nil
+	}
+	data, _, err := unstructured.NestedMap(u.Object, "data")
+	if err != nil {
+		return fmt.Errorf("data is not a map of strings")
+	}
+	if data == nil {
+		data = map[string]any{}
+	}
+	for k, v := range plain {
+		s, ok := v.(string)
+		if !ok {
+			return fmt.Errorf("stringData.%s is not a string", k)
+		}
+		data[k] = base64.StdEncoding.EncodeToString([]byte(s))
+	}
+	unstructured.RemoveNestedField(u.Object, "stringData")
+	return unstructured.SetNestedMap(u.Object, data, "data")
+}
+
+// definedScopes returns the scope of the kinds that CustomResourceDefinitions among the manifests define.
+func definedScopes(manifests []*unstructured.Unstructured) map[schema.GroupKind]bool {
+	out := map[schema.GroupKind]bool{}
+	for _, m := range manifests {
+		if gk, namespaced, ok := DefinedKind(m); ok {
+			out[gk] = namespaced
+		}
+	}
+	return out
+}
+
+// DefinedKind returns the kind that a CustomResourceDefinition defines and whether it is namespaced.
+func DefinedKind(u *unstructured.Unstructured) (gk schema.GroupKind, namespaced, ok bool) {
+	if u.GroupVersionKind().GroupKind() != (schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}) {
+		return schema.GroupKind{}, false, false
+	}
+	group, _, gerr := unstructured.NestedString(u.Object, "spec", "group")
+	kind, _, kerr := unstructured.NestedString(u.Object, "spec", "names", "kind")
+	scope, _, serr := unstructured.NestedString(u.Object, "spec", "scope")
+	if gerr != nil || kerr != nil || serr != nil || kind == "" {
+		return schema.GroupKind{}, false, false
+	}
+	return schema.GroupKind{Group: group, Kind: kind}, scope != "Cluster", true
+}
