@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/belaycd/belay/internal/sandbox/controlplane"
+	"github.com/belaycd/belay/internal/sandbox/nodes"
+	"github.com/belaycd/belay/internal/sandbox/pods"
+)
+
+const (
+	readyTimeout  = 60 * time.Second
+	readyInterval = 50 * time.Millisecond
+	// socketPathLimit is what fits into a unix socket address with a file name behind it.
+	socketPathLimit = 80
+)
+
+// serve runs a sandbox until run ends or a part of it fails.
+func serve(run context.Context, o options, out, errOut io.Writer) error {
+	place, err := openPlace(o)
+	if err != nil {
+		return err
+	}
+	defer place.close()
+	log := slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: slog.LevelWarn}))
+
+	plane, err := controlplane.Start(run, controlplane.Config{
+		Dir: place.data, RuntimeDir: place.runtime, Port: o.port, Kubeconfig: place.kubeconfig,
+	})
+	if err != nil {
+		return outcome(run, err)
+	}
+	defer plane.Stop()
+
+	ctx, cancel := context.WithCancelCause(run)
+	defer cancel(nil)
+	go func() {
+		select {
+		case err := <-plane.Failed():
+			cancel(err)
+		case <-ctx.Done():
+		}
+	}()
+	var wait sync.WaitGroup
+	defer wait.Wait()
+	defer cancel(nil)
+	if err := simulate(ctx, plane, o, log, &wait); err != nil {
+		return outcome(run, errors.Join(err, context.Cause(ctx)))
+	}
+	if _, err := fmt.Fprintf(out, "ready %s\n", place.kubeconfig); err != nil {
+		return fmt.Errorf("write output: %w", err)
+	}
+	<-ctx.Done()
+	return outcome(run, context.Cause(ctx))
+}
+
+// outcome tells a requested end of the run, which is no error, from a failure.
+func outcome(run context.Context, err error) error {
+	if run.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// simulate starts everything that a real cluster has beside its control plane, and returns when the cluster is usable.
+func simulate(ctx context.Context, plane *controlplane.ControlPlane, o options, log *slog.Logger, wait *sync.WaitGroup) error {
+	config, err := plane.Simulator()
+	if err != nil {
+		return err
+	}
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return fmt.Errorf("make client: %w", err)
+	}
+	runner := pods.NewRunner(client, log)
+	keeper := nodes.NewKeeper(client, nodes.Config{
+		Count: o.nodes, Address: "127.0.0.1", Port: 10250, Version: controlplane.Version().GitVersion,
+	}, log)
+	if err := keeper.Ensure(ctx); err != nil {
+		return err
+	}
+	wait.Go(func() { keeper.Run(ctx) })
+	wait.Go(func() {
+		if err := runner.Run(ctx); err != nil {
+			log.Error("simulate pods", "error", err)
+		}
+	})
+	return awaitControllers(ctx, client)
+}
+
+// awaitControllers waits for what the controllers make in a new namespace: without it the first pod would be refused.
+func awaitControllers(ctx context.Context, client kubernetes.Interface) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	tick := time.NewTicker(readyInterval)
+	defer tick.Stop()
+	for {
+		_, err := client.CoreV1().ServiceAccounts(meta.NamespaceDefault).Get(ctx, "default", meta.GetOptions{})
+		if err == nil {
+			return nil
+		}
+		if !apierrors.IsNotFound(err) && ctx.Err() == nil {
+			return fmt.Errorf("wait for controllers: %w", err)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for controllers: %w", ctx.Err())
+		}
+	}
+}
+
+// place is where the files of a sandbox are.
+type place struct {
+	data, runtime, kubeconfig string
+	temporary                 []string
+}
+
+func openPlace(o options) (*place, error) {
+	runtime, err := runtimeDir()
+	if err != nil {
+		return nil, err
+	}
+	p := &place{data: o.dataDir, runtime: runtime, kubeconfig: o.kubeconfig, temporary: []string{runtime}}
+	if p.data == "" {
+		p.data = filepath.Join(runtime, "data")
+		if p.kubeconfig != "" {
+			// It would point to a cluster that is gone for good.
+			p.temporary = append(p.temporary, p.kubeconfig)
+		}
+	}
+	if p.data, err = filepath.Abs(p.data); err != nil {
+		p.close()
+		return nil, fmt.Errorf("resolve data directory: %w", err)
+	}
+	if p.kubeconfig == "" {
+		p.kubeconfig = filepath.Join(p.data, "kubeconfig")
+	}
+	if p.kubeconfig, err = filepath.Abs(p.kubeconfig); err != nil {
+		p.close()
+		return nil, fmt.Errorf("resolve kubeconfig: %w", err)
+	}
+	return p, nil
+}
+
+func runtimeDir() (string, error) {
+	base := os.TempDir()
+	if len(base) > socketPathLimit-len("/belay-sandbox-0000000000") {
+		base = "/tmp"
+	}
+	dir, err := os.MkdirTemp(base, "belay-sandbox-")
+	if err != nil {
+		return "", fmt.Errorf("create runtime directory: %w", err)
+	}
+	return dir, nil
+}
+
+func (p *place) close() {
+	for _, path := range p.temporary {
+		_ = os.RemoveAll(path) // at the end there is no one left to tell
+	}
+}
