@@ -73,8 +73,11 @@ func (x *index) install(t *table) {
 		return
 	}
 	k.pending = t
-	for uid := range k.active.tombs {
-		t.tombs[uid] = &tomb{}
+	for uid, ts := range k.active.tombs {
+		t.tombs[uid] = &tomb{name: ts.name, floor: ts.floor}
+	}
+	for n, floor := range k.active.floors {
+		t.floors[n] = floor
 	}
 }
 

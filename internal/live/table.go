@@ -50,13 +50,14 @@ type table struct {
 	spec    spec
 	slots   map[name]*slot
 	tombs   map[types.UID]*tomb
+	floors  map[name]uint64 // by tombs
 	cursors []*cursor
 	feeds   []*feed // the goroutines that fill it; nil in tests of the rules
 	stopped bool    // they were told to end; guarded by Cluster.ctl
 }
 
 func newTable(s spec, namespaces []string) *table {
-	t := &table{spec: s, slots: map[name]*slot{}, tombs: map[types.UID]*tomb{}}
+	t := &table{spec: s, slots: map[name]*slot{}, tombs: map[types.UID]*tomb{}, floors: map[name]uint64{}}
 	if !s.namespaced || len(namespaces) == 0 {
 		namespaces = []string{""}
 	}
@@ -106,7 +107,11 @@ func (t *table) caughtUp(old *table) bool {
 
 // tomb is the memory of an object that the cluster confirmed as deleted before the watch said so. Events of it that
 // are still under way are held back, not lost: should the deletion never show in the watch, the last of them counts.
-type tomb struct{ held *item }
+type tomb struct {
+	name  name
+	floor uint64 // events of the name up to this resourceVersion, of earlier objects too, are history
+	held  *item
+}
 
 // change is what a rule decided for one slot: nil before means new, nil after means gone.
 type change struct {
@@ -125,7 +130,7 @@ func (t *table) onEvent(c *cursor, it *item) (change, bool) {
 	key := name{it.ref.Namespace, it.ref.Name}
 	s := t.slots[key]
 	if s == nil {
-		return change{key: key, after: it}, true
+		return change{key: key, after: it}, it.rv == 0 || it.rv > t.floors[key]
 	}
 	if it.rv != 0 && s.rv != 0 {
 		if it.rv < s.rv {
@@ -142,7 +147,7 @@ func (t *table) onEvent(c *cursor, it *item) (change, bool) {
 // onDelete decides about a deletion from the watch.
 func (t *table) onDelete(c *cursor, it *item) (change, bool) {
 	c.advance(it.rv, true)
-	delete(t.tombs, it.uid)
+	t.bury(it.uid)
 	key := name{it.ref.Namespace, it.ref.Name}
 	s := t.slots[key]
 	if s == nil || s.uid != it.uid {
@@ -179,11 +184,17 @@ func (t *table) onList(c *cursor, items []*item, rv uint64) []change {
 	c.synced, c.high, c.event = true, rv, rv
 	newer := func(s *slot) bool { return s.observed && s.rv > rv && !restored }
 
+	if restored {
+		clear(t.floors)
+	}
+
 	var out []change
+	entombed := map[types.UID]bool{}
 	listed := make(map[name]struct{}, len(items))
 	for _, it := range items {
 		if ts := t.tombs[it.uid]; ts != nil {
 			ts.held = it
+			entombed[it.uid] = true
 			continue
 		}
 		key := name{it.ref.Namespace, it.ref.Name}
@@ -191,12 +202,20 @@ func (t *table) onList(c *cursor, items []*item, rv uint64) []change {
 		s := t.slots[key]
 		switch {
 		case s == nil:
-			out = append(out, change{key: key, after: it})
+			if it.rv == 0 || it.rv > t.floors[key] {
+				out = append(out, change{key: key, after: it})
+			}
 		case newer(s):
 		case it.rv != 0 && s.rv == it.rv && s.uid == it.uid:
 			s.observed = false
 		default:
 			out = append(out, change{key: key, before: s.item, after: it})
+		}
+	}
+	for uid, ts := range t.tombs {
+		covered := c.namespace == "" || c.namespace == ts.name.namespace
+		if !entombed[uid] && ts.held != nil && ts.held.rv <= rv && covered {
+			t.bury(uid) // seen before, not listed now: the deletion is confirmed
 		}
 	}
 	for key, s := range t.slots {
@@ -210,24 +229,40 @@ func (t *table) onList(c *cursor, items []*item, rv uint64) []change {
 
 // onGone decides about an object that the cluster confirmed as deleted.
 func (t *table) onGone(n name, uid types.UID) (change, bool) {
-	t.tombs[uid] = &tomb{}
+	ts := &tomb{name: n}
+	t.tombs[uid] = ts
 	s := t.slots[n]
 	if s == nil || s.uid != uid {
 		return change{}, false
 	}
+	if s.rv > t.floors[n] {
+		ts.floor, t.floors[n] = s.rv, s.rv
+	}
 	return change{key: n, before: s.item}, true
+}
+
+// bury removes a tomb and returns what it held back.
+func (t *table) bury(uid types.UID) *item {
+	ts := t.tombs[uid]
+	if ts == nil {
+		return nil
+	}
+	delete(t.tombs, uid)
+	if t.floors[ts.name] == ts.floor {
+		delete(t.floors, ts.name)
+	}
+	return ts.held
 }
 
 // onExpire decides about a tomb for which no deletion came: what was held back counts.
 func (t *table) onExpire(uid types.UID) (change, bool) {
-	ts := t.tombs[uid]
-	delete(t.tombs, uid)
-	if ts == nil || ts.held == nil {
+	held := t.bury(uid)
+	if held == nil {
 		return change{}, false
 	}
-	key := name{ts.held.ref.Namespace, ts.held.ref.Name}
+	key := name{held.ref.Namespace, held.ref.Name}
 	if t.slots[key] != nil {
 		return change{}, false
 	}
-	return change{key: key, after: ts.held}, true
+	return change{key: key, after: held}, true
 }
