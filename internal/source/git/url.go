@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/belaycd/belay/internal/fault"
+	"github.com/belaycd/belay/internal/source"
 )
 
 // maxURL is far above what any host hands out; longer input is not a URL that somebody meant.
@@ -23,21 +24,8 @@ type remote struct {
 	password string // from the URL
 }
 
-// NormalizeURL returns the form of a repository URL under which two spellings of one repository are equal, by the rules
-// of Argo CD (NormalizeGitURL): letter case, a trailing ".git" and the two ways to write an SSH address do not count.
-// A trailing slash does not count either. It is for comparison only; an empty result equals nothing.
-func NormalizeURL(repoURL string) string {
-	s := strings.ToLower(strings.TrimSpace(repoURL))
-	s = strings.TrimRight(s, "/")
-	if _, _, ok := splitSCP(s); ok {
-		s = "ssh://" + strings.Replace(s, ":", "/", 1)
-	}
-	u, err := url.Parse(strings.TrimSuffix(s, ".git"))
-	if err != nil {
-		return ""
-	}
-	return strings.TrimPrefix(u.String(), "ssh://")
-}
+// NormalizeURL is source.NormalizeURL.
+func NormalizeURL(repoURL string) string { return source.NormalizeURL(repoURL) }
 
 // SameURL reports whether two URLs name one repository.
 func SameURL(a, b string) bool {
@@ -152,30 +140,5 @@ func (r remote) key() string {
 	return strings.Trim(slug, "-") + "-" + hex.EncodeToString(sum[:10])
 }
 
-// Redact returns s with the password of every URL in it replaced, and with a user name that may be a token removed.
-func Redact(s string) string {
-	var out strings.Builder
-	for {
-		i := strings.Index(s, "://")
-		if i < 0 {
-			out.WriteString(s)
-			return out.String()
-		}
-		out.WriteString(s[:i+3])
-		rest := s[i+3:]
-		end := strings.IndexAny(rest, "/ \t\n\"'")
-		if end < 0 {
-			end = len(rest)
-		}
-		if at := strings.LastIndex(rest[:end], "@"); at >= 0 {
-			if strings.HasSuffix(s[:i], "ssh") && !strings.Contains(rest[:at], ":") {
-				out.WriteString(rest[:at]) // an SSH user name is part of the address
-			} else {
-				out.WriteString("***")
-			}
-			rest, end = rest[at:], end-at
-		}
-		out.WriteString(rest[:end])
-		s = rest[end:]
-	}
-}
+// Redact is source.Redact.
+func Redact(s string) string { return source.Redact(s) }
