@@ -111,7 +111,7 @@ type Source struct {
 	readers  *readers
 	cache    *cache
 	life     *lifetime
-	movement chan struct{} // has an element when some repository moved and Poll has not looked yet
+	wake     chan struct{} // has an element when there is news for Poll
 
 	mu    sync.Mutex
 	repos map[string]*repo // by remote.key
@@ -139,7 +139,7 @@ func New(cfg Config) (*Source, error) {
 	s := &Source{
 		cfg: cfg, git: newProgram(cfg, home, tmp), errors: newClassifier(),
 		readers: &readers{max: cfg.MaxReaders}, cache: newCache(cfg.CacheBytes),
-		life: newLifetime(), movement: make(chan struct{}, 1), repos: map[string]*repo{},
+		life: newLifetime(), wake: make(chan struct{}, 1), repos: map[string]*repo{},
 	}
 	s.removeLeftovers(tmp)
 	return s, nil

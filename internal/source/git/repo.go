@@ -39,7 +39,8 @@ type repo struct {
 	refs     *refTable  // nil before the first look
 	seenAt   time.Time  // when the look that gave refs began
 	due      time.Time  // refs count as current until then
-	moved    []string   // names that moved since Poll asked last
+	told     *refTable  // what Poll has told of; refs before it has told of anything
+	polled   bool       // Poll's look is under way
 	extra    map[string]bool
 	absent   map[oid]time.Time
 	failed   failure
@@ -142,15 +143,11 @@ func (r *repo) saw(refs *refTable, began time.Time) {
 	if r.refs != nil && began.Before(r.seenAt) {
 		return
 	}
-	if r.refs != nil {
-		if names := movement(r.refs, refs); len(names) > 0 {
-			r.moved = append(r.moved, names...)
-			clear(r.absent)
-			select {
-			case r.src.movement <- struct{}{}:
-			default: // Poll has been woken already
-			}
-		}
+	if r.refs == nil {
+		r.told = refs
+	} else if len(movement(r.refs, refs)) > 0 {
+		clear(r.absent)
+		r.src.wakePoll()
 	}
 	r.refs, r.seenAt, r.due, r.failed = refs, began, due, failure{}
 }
@@ -203,7 +200,7 @@ func (r *repo) remembered(fresh source.Freshness) error {
 	if failed.err == nil {
 		return nil
 	}
-	wait := min(firstBackoff<<min(failed.times-1, 10), max(r.src.cfg.Interval, firstBackoff))
+	wait := r.backoff(failed.times)
 	if fresh == source.Fresh {
 		wait = firstBackoff
 	}
@@ -214,6 +211,11 @@ func (r *repo) remembered(fresh source.Freshness) error {
 		return nil // err is met and reported by the request itself
 	}
 	return failed.err
+}
+
+// backoff is how long to wait after that many failures in a row.
+func (r *repo) backoff(times int) time.Duration {
+	return min(firstBackoff<<min(max(times, 1)-1, 20), max(r.src.cfg.Interval, firstBackoff))
 }
 
 func (r *repo) credentials() (Credentials, error) {

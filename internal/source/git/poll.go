@@ -1,0 +1,170 @@
+package git
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/belaycd/belay/internal/source"
+)
+
+const (
+	// rescan is how soon Poll notices that a repository has come into use.
+	rescan = 10 * time.Second
+	// sweepEvery is how often mirrors that nobody uses are looked for.
+	sweepEvery = time.Hour
+)
+
+// Movement says that refs of a repository are not what they were.
+type Movement struct {
+	// RepoURL is the repository as the list of those in use writes it.
+	RepoURL string
+	// Refs are the full names that moved, appeared or went away: refs/heads/main, refs/tags/v1, HEAD.
+	Refs []string
+}
+
+// Poll looks at each repository that inUse lists once in an interval, and calls moved when refs of one have changed,
+// whoever found that out: Poll itself, a Fresh resolve, or Refresh after a webhook. It returns when ctx ends. Calls of
+// inUse and moved come from one goroutine and must return soon.
+//
+// A remote that does not answer is asked less and less often, up to once in an interval; those who resolve its
+// revisions get the error.
+func (s *Source) Poll(ctx context.Context, inUse func() []string, moved func(Movement)) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var swept time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.life.ctx.Done():
+			return errClosed
+		case <-timer.C:
+		case <-s.wake:
+		}
+		now := s.cfg.Now()
+		wait := rescan
+		for r, urls := range s.used(inUse()) {
+			if names := r.news(); len(names) > 0 {
+				for _, url := range urls {
+					moved(Movement{RepoURL: url, Refs: names})
+				}
+			}
+			if due := r.nextLook(now); due > 0 {
+				wait = min(wait, due)
+			} else {
+				s.lookAside(ctx, r)
+			}
+		}
+		if now.Sub(swept) >= sweepEvery {
+			swept = now
+			s.sweep(now)
+		}
+		timer.Reset(wait)
+	}
+}
+
+// used groups URLs by repository. What is no repository URL is left out: its applications say so themselves.
+func (s *Source) used(urls []string) map[*repo][]string {
+	seen := make(map[string]bool, len(urls))
+	repos := map[*repo][]string{}
+	for _, url := range urls {
+		if seen[url] {
+			continue
+		}
+		seen[url] = true
+		if r, err := s.repo(url); err == nil {
+			repos[r] = append(repos[r], url)
+		}
+	}
+	return repos
+}
+
+// news returns the refs that moved since it was asked last.
+func (r *repo) news() []string {
+	r.mu.Lock()
+	before, after := r.told, r.refs
+	r.told = after
+	r.mu.Unlock()
+	if before == after {
+		return nil
+	}
+	return movement(before, after)
+}
+
+// nextLook returns how long to wait before the next look at the remote; 0 means that it is due.
+func (r *repo) nextLook(now time.Time) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.polled {
+		return rescan // its end wakes Poll
+	}
+	at := r.due // zero before the first look
+	if r.failed.err != nil {
+		at = r.failed.at.Add(r.backoff(r.failed.times))
+	}
+	return max(0, at.Sub(now))
+}
+
+// lookAside looks at the remote of r without keeping Poll from the others.
+func (s *Source) lookAside(ctx context.Context, r *repo) {
+	r.mu.Lock()
+	r.polled = true
+	r.mu.Unlock()
+	s.life.work.Go(func() {
+		_, err := r.known(ctx, source.Cached, "")
+		if err != nil && ctx.Err() == nil {
+			s.cfg.Log.Info("cannot poll repository", "repository", r.remote.shown(), "error", err)
+		}
+		r.mu.Lock()
+		r.polled = false
+		r.mu.Unlock()
+		s.wakePoll()
+	})
+}
+
+func (s *Source) wakePoll() {
+	select {
+	case s.wake <- struct{}{}:
+	default: // it has been woken already
+	}
+}
+
+// sweep removes mirrors that were not used for a long time. The modification time of a mirror's directory says when it
+// was, also to other processes with this cache.
+func (s *Source) sweep(now time.Time) {
+	s.mu.Lock()
+	for key, r := range s.repos {
+		if now.Sub(r.lastUse()) >= s.cfg.KeepUnused {
+			delete(s.repos, key)
+		} else {
+			_ = os.Chtimes(r.dir, now, r.lastUse()) // no mirror yet, then nothing to keep
+		}
+	}
+	s.mu.Unlock()
+	entries, err := os.ReadDir(s.cfg.CacheDir)
+	if err != nil {
+		s.cfg.Log.Warn("cannot read git cache", "dir", s.cfg.CacheDir, "error", err)
+		return
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil || !strings.HasSuffix(e.Name(), ".git") || now.Sub(info.ModTime()) < s.cfg.KeepUnused {
+			continue
+		}
+		dir := filepath.Join(s.cfg.CacheDir, e.Name())
+		s.readers.drop(dir)
+		s.cfg.Log.Info("removing git mirror that nobody uses", "dir", dir)
+		if err := os.RemoveAll(dir); err != nil {
+			s.cfg.Log.Warn("cannot remove git mirror", "dir", dir, "error", err)
+		}
+	}
+}
+
+func (r *repo) lastUse() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.usedAt
+}
