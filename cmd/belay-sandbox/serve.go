@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -21,6 +22,7 @@ import (
 )
 
 const (
+	address       = "127.0.0.1"
 	readyTimeout  = 60 * time.Second
 	readyInterval = 50 * time.Millisecond
 	// socketPathLimit is what fits into a unix socket address with a file name behind it.
@@ -56,7 +58,7 @@ func serve(run context.Context, o options, out, errOut io.Writer) error {
 	var wait sync.WaitGroup
 	defer wait.Wait()
 	defer cancel(nil)
-	if err := simulate(ctx, plane, o, log, &wait); err != nil {
+	if err := simulate(ctx, plane, o, simulation{log: log, wait: &wait, fail: cancel}); err != nil {
 		return outcome(run, errors.Join(err, context.Cause(ctx)))
 	}
 	if _, err := fmt.Fprintf(out, "ready %s\n", place.kubeconfig); err != nil {
@@ -74,29 +76,51 @@ func outcome(run context.Context, err error) error {
 	return err
 }
 
+// simulation is what the simulators report to.
+type simulation struct {
+	log  *slog.Logger
+	wait *sync.WaitGroup
+	fail context.CancelCauseFunc
+}
+
 // simulate starts everything that a real cluster has beside its control plane, and returns when the cluster is usable.
-func simulate(ctx context.Context, plane *controlplane.ControlPlane, o options, log *slog.Logger, wait *sync.WaitGroup) error {
-	config, err := plane.Simulator()
+func simulate(ctx context.Context, plane *controlplane.ControlPlane, o options, s simulation) error {
+	clients, err := plane.Simulator()
 	if err != nil {
 		return err
 	}
-	client, err := kubernetes.NewForConfig(config)
+	client, err := kubernetes.NewForConfig(clients)
 	if err != nil {
 		return fmt.Errorf("make client: %w", err)
 	}
-	runner := pods.NewRunner(client, log)
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp4", net.JoinHostPort(address, "0"))
+	if err != nil {
+		return fmt.Errorf("listen for the kubelet interface: %w", err)
+	}
 	keeper := nodes.NewKeeper(client, nodes.Config{
-		Count: o.nodes, Address: "127.0.0.1", Port: 10250, Version: controlplane.Version().GitVersion,
-	}, log)
+		Count: o.nodes, Address: address, Port: listener.Addr().(*net.TCPAddr).Port, Version: controlplane.Version().GitVersion,
+	}, s.log)
+	runner := pods.NewRunner(client, keeper.Names(), address, s.log)
 	if err := keeper.Ensure(ctx); err != nil {
+		_ = listener.Close() // nothing was served
 		return err
 	}
-	wait.Go(func() { keeper.Run(ctx) })
-	wait.Go(func() {
-		if err := runner.Run(ctx); err != nil {
-			log.Error("simulate pods", "error", err)
-		}
-	})
+	certificate, key, authority := plane.KubeletFiles()
+	kubelet := pods.ServerConfig{
+		CertFile: certificate, KeyFile: key, ClientAuthorityFile: authority, Client: controlplane.KubeletClient,
+	}
+	for name, run := range map[string]func() error{
+		"nodes":   func() error { keeper.Run(ctx); return nil },
+		"pods":    func() error { return runner.Run(ctx) },
+		"kubelet": func() error { return runner.Serve(ctx, listener, kubelet) },
+	} {
+		s.wait.Go(func() {
+			if err := run(); err != nil {
+				s.fail(fmt.Errorf("simulate %s: %w", name, err))
+			}
+		})
+	}
 	return awaitControllers(ctx, client)
 }
 
