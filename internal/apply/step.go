@@ -155,6 +155,11 @@ func (s *stepper) preflight(ctx context.Context, stages []Stage) (failed bool) {
 	namespaces := createdNamespaces(stages)
 	for _, st := range stages {
 		for _, t := range st.Tasks {
+			if t.Forbidden != nil {
+				s.results.fail(t, t.Forbidden)
+				failed = true
+				continue
+			}
 			if t.prune() || t.Action == diff.None {
 				continue
 			}

@@ -41,6 +41,8 @@ type Item struct {
 	Reason string
 	// Refused is the server's refusal of the desired object, seen before anything was written.
 	Refused error
+	// Forbidden is the project's refusal of the object; no option overrides it.
+	Forbidden error
 	// Finished says that the object is gone because it was done: a Job removed by its own TTL.
 	Finished bool
 	// Extraneous says that a Delete item must not make the application OutOfSync (compare-options IgnoreExtraneous).

@@ -33,7 +33,7 @@ type Kinds interface {
 
 // Cache is told of everything written, so that reads after a write see it.
 type Cache interface {
-	Observe(u *object.Live)
+	Observe(u *unstructured.Unstructured)
 	ObserveDeleted(ref object.Ref, uid types.UID)
 }
 
@@ -69,11 +69,10 @@ func (w *Writer) Apply(ctx context.Context, desired *unstructured.Unstructured, 
 	if err != nil {
 		return nil, classify("apply", ref, err)
 	}
-	live := object.NewLive(stored)
 	if !opts.DryRun {
-		w.cache.Observe(live)
+		w.cache.Observe(stored)
 	}
-	return live, nil
+	return object.NewLive(stored), nil
 }
 
 // Predict returns what an apply would make of the object.

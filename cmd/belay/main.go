@@ -1,0 +1,53 @@
+// Command belay keeps Kubernetes clusters in step with Git: arguments, environment and standard streams go in; an exit
+// code comes out. It is the only place that reads the environment and ends the process.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/belaycd/belay/internal/app"
+	"github.com/belaycd/belay/internal/cli"
+)
+
+// version is set by the linker: -X main.version=1.2.3.
+var version = "dev"
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	// The first signal asks commands to stop; a second one ends the process at once.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	return cli.Main(ctx, cli.Env{
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
+		Getenv: os.Getenv, Now: time.Now, Build: build(),
+		Commands: []*cobra.Command{app.RunCommand(os.Environ(), os.Getenv, os.Stderr)},
+	}, os.Args[1:])
+}
+
+// build reads what the Go linker recorded.
+func build() cli.Build {
+	b := cli.Build{Version: version, Go: runtime.Version()}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return b
+	}
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			b.Commit = s.Value
+		case "vcs.time":
+			b.Date = s.Value
+		}
+	}
+	return b
+}

@@ -1,0 +1,111 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+
+	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/apply/ssa"
+	"github.com/belaycd/belay/internal/fault"
+	"github.com/belaycd/belay/internal/live"
+	"github.com/belaycd/belay/internal/object"
+	"github.com/belaycd/belay/internal/reconcile"
+)
+
+// clusters are the destinations: the control plane's own cluster and those of cluster Secrets.
+type clusters struct {
+	cfg     Config
+	env     *environment
+	changed func(e live.Event, owner func(object.Ref) (string, bool), controlPlane string)
+
+	mu    sync.Mutex
+	local *destination
+	ready chan struct{}
+}
+
+type destination struct {
+	reconcile.Destination
+	cluster *live.Cluster
+}
+
+func newClusters(cfg Config, env *environment) *clusters {
+	return &clusters{cfg: cfg, env: env, ready: make(chan struct{})}
+}
+
+// run keeps the view of the local cluster until ctx ends.
+func (c *clusters) run(ctx context.Context) error {
+	d, err := newDestination(c.cfg, c.env, c.cfg.REST, v1alpha1.InClusterServer, v1alpha1.InClusterName)
+	if err != nil {
+		return err
+	}
+	cancel := d.cluster.Subscribe(func(e live.Event) {
+		c.changed(e, func(ref object.Ref) (string, bool) {
+			l, ok := d.cluster.Get(ref)
+			if !ok {
+				return "", false
+			}
+			return c.env.Config().Tracking.OwnerOf(l.Object)
+		}, c.cfg.Namespace)
+	})
+	defer cancel()
+	c.mu.Lock()
+	c.local = d
+	c.mu.Unlock()
+	close(c.ready)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return d.cluster.Run(ctx) })
+	return group.Wait()
+}
+
+// Destination implements reconcile.Destinations.
+func (c *clusters) Destination(ctx context.Context, d v1alpha1.ApplicationDestination) (*reconcile.Destination, error) {
+	select {
+	case <-c.ready:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if d.Server == v1alpha1.InClusterServer || d.Name == v1alpha1.InClusterName {
+		return &c.local.Destination, nil
+	}
+	which := d.Server
+	if which == "" {
+		which = d.Name
+	}
+	return nil, fault.New(fault.NotFound, "destination cluster %q is not registered; this version of Belay deploys to its own cluster only (%s or name %s)",
+		which, v1alpha1.InClusterServer, v1alpha1.InClusterName)
+}
+
+func newDestination(cfg Config, env *environment, rc *rest.Config, server, name string) (*destination, error) {
+	cluster := live.New(live.Config{
+		REST: rc, Exclude: env.excluded, Log: cfg.Log,
+		Owner: func(meta *unstructured.Unstructured) (string, bool) { return env.Config().Tracking.OwnerOf(meta) },
+	})
+	client, err := dynamic.NewForConfig(rc)
+	if err != nil {
+		return nil, fmt.Errorf("connect to cluster %s: %w", server, err)
+	}
+	w := ssa.New(client, kinds{cluster}, cluster, cfg.InFlight)
+	return &destination{
+		cluster:     cluster,
+		Destination: reconcile.Destination{Server: server, Name: name, Cluster: cluster, Writer: w, Predictor: w},
+	}, nil
+}
+
+// kinds adapts the watch cache's catalogue for the writer.
+type kinds struct{ *live.Cluster }
+
+// Resource implements ssa.Kinds.
+func (k kinds) Resource(gvk schema.GroupVersionKind) (schema.GroupVersionResource, bool, bool) {
+	kind, ok := k.Kind(gvk.GroupKind(), gvk.Version)
+	if !ok {
+		return schema.GroupVersionResource{}, false, false
+	}
+	return kind.GVR(), kind.Namespaced, true
+}

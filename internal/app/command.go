@@ -1,0 +1,71 @@
+package app
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// RunCommand returns `belay run`. env is the environment that the git program inherits; logs go to out.
+func RunCommand(env []string, getenv func(string) string, out io.Writer) *cobra.Command {
+	var kubeconfig, kubeContext, level string
+	cfg := Config{Env: env}
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Run the controller: keep the cluster in step with Git",
+		Long: "Run the controller until it is stopped. It reads Applications and AppProjects of its namespace and keeps\n" +
+			"their destinations in step with Git. It refuses to run beside an Argo CD controller.",
+		Example: "  belay run                                  # inside a cluster\n" +
+			"  belay run --kubeconfig ~/.kube/config      # from a workstation\n" +
+			"  belay run --leader-election=false --metrics-addr 127.0.0.1:8082",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var lv slog.Level
+			if err := lv.UnmarshalText([]byte(level)); err != nil {
+				return fmt.Errorf("read --log-level: %w", err)
+			}
+			cfg.Log = slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: lv}))
+			rc, err := restConfig(kubeconfig, kubeContext, getenv("KUBECONFIG"))
+			if err != nil {
+				return err
+			}
+			cfg.REST = rc
+			return Run(cmd.Context(), cfg)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&kubeconfig, "kubeconfig", "", "kubeconfig file (default: in-cluster, then $KUBECONFIG)")
+	f.StringVar(&kubeContext, "kube-context", "", "context of the kubeconfig")
+	f.StringVarP(&cfg.Namespace, "namespace", "n", "argocd", "namespace of Applications, projects and settings")
+	f.StringVar(&cfg.CacheDir, "cache-dir", filepath.Join(os.TempDir(), "belay-cache"), "directory for mirrors of repositories; may be lost")
+	f.StringVar(&cfg.MetricsAddr, "metrics-addr", ":8082", "address of /metrics; 0 switches it off")
+	f.StringVar(&cfg.HealthAddr, "health-addr", ":8081", "address of /healthz and /readyz; 0 switches it off")
+	f.StringVar(&cfg.WebhookAddr, "webhook-addr", ":8080", "address of /api/webhook; 0 switches it off")
+	f.BoolVar(&cfg.LeaderElection, "leader-election", true, "let one of several replicas work at a time")
+	f.IntVar(&cfg.Workers, "workers", 64, "applications that are worked on at once")
+	f.IntVar(&cfg.InFlight, "in-flight", 32, "write requests under way at once")
+	f.BoolVar(&cfg.AllowFile, "allow-file-repositories", false, "permit file:// repositories (whoever may write Applications could read local repositories)")
+	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
+	return cmd
+}
+
+func restConfig(kubeconfig, kubeContext, fromEnv string) (*rest.Config, error) {
+	if kubeconfig == "" && kubeContext == "" && fromEnv == "" {
+		if rc, err := rest.InClusterConfig(); err == nil {
+			return rc, nil
+		}
+	}
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = kubeconfig
+	rc, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: kubeContext}).ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("load kubeconfig: %w", err)
+	}
+	return rc, nil
+}

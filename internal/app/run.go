@@ -1,0 +1,209 @@
+// Package app wires: a Config goes in; a running Belay comes out. It is the only importer of implementations.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/go-logr/logr"
+	"golang.org/x/sync/errgroup"
+	apiruntime "k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/controller"
+	"github.com/belaycd/belay/internal/reconcile"
+	"github.com/belaycd/belay/internal/render"
+	"github.com/belaycd/belay/internal/source/git"
+)
+
+// Config is everything that `belay run` is told.
+type Config struct {
+	// REST reaches the cluster that holds the Applications, which is also the in-cluster destination.
+	REST *rest.Config
+	// Namespace is the control plane's own: Applications, projects, ConfigMaps and Secrets live in it.
+	Namespace string
+	// CacheDir holds mirrors of repositories; it may be lost at any time.
+	CacheDir string
+	// MetricsAddr, HealthAddr and WebhookAddr are host:port to listen on; empty or "0" switches one off.
+	MetricsAddr, HealthAddr, WebhookAddr string
+	LeaderElection                       bool
+	// Workers is how many applications are worked on at once; 0 means 64.
+	Workers int
+	// InFlight bounds the write requests under way to one cluster; 0 means 32.
+	InFlight int
+	// AllowFile permits file:// repositories, for demonstrations and tests.
+	AllowFile bool
+	// Env is the environment that the git program gets.
+	Env []string
+	Log *slog.Logger
+}
+
+func (c *Config) applyDefaults() {
+	if c.Namespace == "" {
+		c.Namespace = "argocd"
+	}
+	if c.Workers == 0 {
+		c.Workers = 64
+	}
+	if c.InFlight == 0 {
+		c.InFlight = 32
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+// Run runs the controller until ctx ends. It returns an error when it cannot start or loses what it stands on.
+func Run(ctx context.Context, cfg Config) error {
+	cfg.applyDefaults()
+	cfg.REST = rest.CopyConfig(cfg.REST)
+	cfg.REST.QPS = -1 // bounded by requests in flight instead: a token bucket only adds waiting
+	cfg.REST.UserAgent = "belay"
+	ctrl.SetLogger(logr.FromSlogHandler(cfg.Log.Handler()))
+	mgr, err := newManager(cfg)
+	if err != nil {
+		return err
+	}
+	if err := refuseBesideArgoCD(ctx, cfg, mgr.GetAPIReader()); err != nil {
+		return err
+	}
+	env := newEnvironment(mgr.GetClient(), cfg)
+	repos, err := newSource(cfg, env)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := repos.Close(); err != nil {
+			cfg.Log.Warn("close repositories", "error", err.Error())
+		}
+	}()
+	clusters := newClusters(cfg, env)
+	ctl := controller.New(controller.Options{
+		Client: mgr.GetClient(), Environment: env, Observer: newMetrics(mgr.GetClient()),
+		Events: mgr.GetEventRecorderFor("belay"), Log: cfg.Log, Now: time.Now, Workers: cfg.Workers,
+		Reconciler: &reconcile.Reconciler{
+			Source: repos, Renderer: newRenderer(), Destinations: clusters, Now: time.Now, Log: cfg.Log,
+		},
+	})
+	if err := ctl.Setup(mgr); err != nil {
+		return fmt.Errorf("set up the controller: %w", err)
+	}
+	clusters.changed = ctl.Changed
+	return runAll(ctx, cfg, parts{mgr: mgr, env: env, repos: repos, clusters: clusters, ctl: ctl})
+}
+
+// parts are what runs side by side.
+type parts struct {
+	mgr      ctrl.Manager
+	env      *environment
+	repos    *git.Source
+	clusters *clusters
+	ctl      *controller.Controller
+}
+
+func runAll(ctx context.Context, cfg Config, p parts) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return p.clusters.run(ctx) })
+	group.Go(func() error {
+		if err := p.mgr.Start(ctx); err != nil {
+			return fmt.Errorf("run the controller: %w", err)
+		}
+		return context.Canceled // the manager ended because ctx did; take the others along
+	})
+	group.Go(func() error {
+		// Nothing is polled or answered before the settings and Applications are in view.
+		if !p.mgr.GetCache().WaitForCacheSync(ctx) {
+			return ctx.Err()
+		}
+		if err := p.env.watch(ctx, p.mgr.GetCache(), p.ctl); err != nil {
+			return err
+		}
+		inner, ctx := errgroup.WithContext(ctx)
+		inner.Go(func() error { return poll(ctx, p) })
+		inner.Go(func() error { return serveWebhook(ctx, cfg, p) })
+		return inner.Wait()
+	})
+	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// Scheme returns the types that clients of the control plane know.
+func Scheme() (*apiruntime.Scheme, error) {
+	s := apiruntime.NewScheme()
+	if err := clientgoscheme.AddToScheme(s); err != nil {
+		return nil, fmt.Errorf("register Kubernetes types: %w", err)
+	}
+	if err := v1alpha1.AddToScheme(s); err != nil {
+		return nil, fmt.Errorf("register argoproj.io types: %w", err)
+	}
+	return s, nil
+}
+
+func newManager(cfg Config) (ctrl.Manager, error) {
+	scheme, err := Scheme()
+	if err != nil {
+		return nil, err
+	}
+	mgr, err := ctrl.NewManager(cfg.REST, ctrl.Options{
+		Scheme: scheme,
+		Cache: cache.Options{
+			DefaultNamespaces: map[string]cache.Config{cfg.Namespace: {}},
+			DefaultTransform:  cache.TransformStripManagedFields(),
+		},
+		Client:                 client.Options{FieldOwner: "belay"},
+		Metrics:                metricsserver.Options{BindAddress: orOff(cfg.MetricsAddr)},
+		HealthProbeBindAddress: orOff(cfg.HealthAddr),
+		LeaderElection:         cfg.LeaderElection, LeaderElectionID: "belay-controller",
+		LeaderElectionNamespace: cfg.Namespace, LeaderElectionReleaseOnCancel: true,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("connect to the cluster at %s: %w", cfg.REST.Host, err)
+	}
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return nil, fmt.Errorf("register health check: %w", err)
+	}
+	if err := mgr.AddReadyzCheck("cache", func(r *http.Request) error {
+		if !mgr.GetCache().WaitForCacheSync(r.Context()) {
+			return errors.New("applications are not in view yet")
+		}
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("register readiness check: %w", err)
+	}
+	return mgr, nil
+}
+
+func orOff(addr string) string {
+	if addr == "" {
+		return "0"
+	}
+	return addr
+}
+
+func newSource(cfg Config, env *environment) (*git.Source, error) {
+	return git.New(git.Config{
+		CacheDir: filepath.Join(cfg.CacheDir, "git"), Now: time.Now, Credentials: env, Env: cfg.Env, AllowFile: cfg.AllowFile,
+		Interval: env.interval(), Jitter: func() time.Duration { return rand.N(env.jitter() + 1) },
+		Observe: observeGit(), Log: cfg.Log,
+	})
+}
+
+func newRenderer() render.Renderer {
+	return buildRenderer(runtime.GOMAXPROCS(0))
+}

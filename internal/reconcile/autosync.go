@@ -1,0 +1,157 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/diff"
+	"github.com/belaycd/belay/internal/object"
+	"github.com/belaycd/belay/internal/source"
+	"github.com/belaycd/belay/internal/status"
+)
+
+// autoRetries is the retry limit of an automatic sync whose application sets none, as with Argo CD.
+const autoRetries = 5
+
+// gate decides whether there is an operation to work on: one that somebody asked for, one that is under way, or one that
+// the sync policy starts now.
+func (r *Reconciler) gate(_ context.Context, s *run) error {
+	if s.app.Operation != nil {
+		s.begin(*s.app.Operation)
+		if newer, ok := s.superseded(); ok {
+			s.complete(v1alpha1.OperationFailed, fmt.Sprintf("superseded by newer revision %s; %s", newer.Short(), s.state.Message))
+			s.state, s.app.Operation = nil, nil
+		} else {
+			return nil
+		}
+	}
+	d := decideAutoSync(autoInput{
+		app: s.app, plan: s.plan, revision: s.revision, source: s.desired.source,
+		failing: hasErrors(s.found),
+	})
+	if d.problem != "" {
+		s.condition(v1alpha1.ConditionSyncError, "%s", d.problem)
+	}
+	if d.operation == nil {
+		return nil
+	}
+	if len(d.heal) > 0 {
+		if wait := s.Memory.healWait(d.heal, r.Now()); wait > 0 {
+			s.again(wait)
+			return nil
+		}
+		s.Memory.healed(d.heal, r.Now())
+	}
+	s.begin(*d.operation)
+	return nil
+}
+
+func hasErrors(conditions []v1alpha1.ApplicationCondition) bool {
+	_, has := status.HasErrors(conditions)
+	return has
+}
+
+// superseded reports whether an automatic operation that is being retried aims at a commit that is no longer wanted.
+func (s *run) superseded() (source.Revision, bool) {
+	op := s.state.Operation
+	stale := op.InitiatedBy.Automated && op.Sync != nil && op.Sync.Revision != "" && op.Sync.Revision != string(s.revision)
+	return s.revision, stale && s.state.RetryCount > 0
+}
+
+type autoInput struct {
+	app      *v1alpha1.Application
+	plan     *diff.Plan
+	revision source.Revision
+	source   v1alpha1.ApplicationSource
+	failing  bool
+}
+
+type autoDecision struct {
+	operation *v1alpha1.Operation
+	// heal lists the objects when the operation is a self-heal.
+	heal []object.Ref
+	// problem is the text of a SyncError condition.
+	problem string
+}
+
+// decideAutoSync is the automated sync of Argo CD, check by check in its order (controller/appcontroller.go, autoSync):
+// one attempt for each revision and source; after a success only self-heal syncs again, and only what differs.
+func decideAutoSync(in autoInput) autoDecision {
+	policy := in.app.Spec.SyncPolicy
+	if !policy.IsAutomated() || in.failing || status.Code(in.plan) != v1alpha1.SyncStatusOutOfSync {
+		return autoDecision{}
+	}
+	auto := policy.Automated
+	out := outOfSync(in.plan)
+	if !auto.Prune && all(out, isDelete) {
+		return autoDecision{}
+	}
+	op := &v1alpha1.Operation{
+		Sync:        &v1alpha1.SyncOperation{Revision: string(in.revision), Prune: auto.Prune, SyncOptions: policy.SyncOptions},
+		InitiatedBy: v1alpha1.OperationInitiator{Automated: true},
+		Retry:       v1alpha1.RetryStrategy{Limit: autoRetries},
+	}
+	if policy.Retry != nil {
+		op.Retry = *policy.Retry
+	}
+	var d autoDecision
+	if last := in.app.Status.OperationState; attempted(last, in.revision, in.source) {
+		if last.Phase != v1alpha1.OperationSucceeded {
+			return autoDecision{problem: fmt.Sprintf("Failed last sync attempt to %s: %s", in.revision, last.Message)}
+		}
+		if !auto.SelfHeal {
+			return autoDecision{}
+		}
+		op.Sync.AutoHealAttemptsCount = autoHeals(last) + 1
+		for _, i := range out {
+			op.Sync.Resources = append(op.Sync.Resources, v1alpha1.SyncOperationResource{
+				Group: i.Ref.Group, Kind: i.Ref.Kind, Name: i.Ref.Name, Namespace: i.Ref.Namespace,
+			})
+			d.heal = append(d.heal, i.Ref)
+		}
+	}
+	if auto.Prune && !auto.AllowEmpty && all(in.plan.Items, isDelete) {
+		return autoDecision{problem: fmt.Sprintf("Skipping sync attempt to %s: auto-sync will wipe out all resources; "+
+			"set spec.syncPolicy.automated.allowEmpty or sync by hand if that is meant", in.revision)}
+	}
+	d.operation = op
+	return d
+}
+
+func outOfSync(p *diff.Plan) []*diff.Item {
+	var out []*diff.Item
+	for _, i := range p.Items {
+		if !i.InSync() {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+func all(items []*diff.Item, f func(*diff.Item) bool) bool {
+	for _, i := range items {
+		if !f(i) {
+			return false
+		}
+	}
+	return len(items) > 0
+}
+
+func isDelete(i *diff.Item) bool { return i.Action == diff.Delete }
+
+// attempted reports whether the last operation was a sync to that revision of that source.
+func attempted(last *v1alpha1.OperationState, rev source.Revision, src v1alpha1.ApplicationSource) bool {
+	if last == nil || last.Operation.Sync == nil || last.SyncResult == nil || last.Operation.Sync.DryRun {
+		return false
+	}
+	return last.SyncResult.Revision == string(rev) && reflect.DeepEqual(last.SyncResult.Source, src)
+}
+
+func autoHeals(last *v1alpha1.OperationState) int64 {
+	if last.Operation.Sync == nil {
+		return 0
+	}
+	return last.Operation.Sync.AutoHealAttemptsCount
+}

@@ -1,0 +1,275 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"reflect"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/apply"
+	"github.com/belaycd/belay/internal/diff"
+	"github.com/belaycd/belay/internal/fault"
+	"github.com/belaycd/belay/internal/object"
+	"github.com/belaycd/belay/internal/source"
+	"github.com/belaycd/belay/internal/status"
+)
+
+// progressEvery is how often a long step reports its results.
+const progressEvery = 500 * time.Millisecond
+
+// begin takes up an operation: a new one, or the one that the status says is under way.
+func (s *run) begin(op v1alpha1.Operation) {
+	if st := s.app.Status.OperationState; st != nil && !st.Phase.Completed() && reflect.DeepEqual(st.Operation, op) {
+		s.state = st.DeepCopy()
+		return
+	}
+	s.app.Operation = &op
+	s.state = &v1alpha1.OperationState{Operation: op, Phase: v1alpha1.OperationRunning, StartedAt: s.now}
+}
+
+// sync brings the operation under way one step further and looks again at what differs afterwards.
+func (r *Reconciler) sync(ctx context.Context, s *run) error {
+	if s.state == nil {
+		return nil
+	}
+	switch {
+	case s.state.Phase == v1alpha1.OperationTerminating:
+		s.complete(v1alpha1.OperationFailed, "Operation terminated")
+		return nil
+	case s.state.Operation.Sync == nil:
+		s.complete(v1alpha1.OperationError, "operation has no sync; nothing else is supported")
+		return nil
+	case s.waitsForRetry():
+		return nil
+	}
+	want, plan, err := r.operationPlan(ctx, s)
+	if err != nil {
+		s.ended(v1alpha1.OperationError, err.Error())
+		return nil
+	}
+	p := r.step(ctx, s, plan)
+	s.state.SyncResult.Resources, s.state.Message = p.Results, p.Message
+	switch p.Phase {
+	case v1alpha1.OperationRunning:
+		s.again(30 * time.Second) // events come first; this is for what gives none
+	case v1alpha1.OperationSucceeded:
+		s.succeeded()
+	default:
+		s.ended(p.Phase, p.Message)
+	}
+	return s.lookAgain(ctx, want)
+}
+
+// operationPlan compares the cluster with what the operation asks for, which may be another commit or source than
+// the application's own (a rollback).
+func (r *Reconciler) operationPlan(ctx context.Context, s *run) (desired, *diff.Plan, error) {
+	op := s.state.Operation.Sync
+	if res := s.state.SyncResult; res == nil {
+		s.state.SyncResult = &v1alpha1.SyncOperationResult{}
+	}
+	src := s.app.Spec.GetSources()[0]
+	if op.Source != nil {
+		src = *op.Source
+	}
+	if op.Manifests != nil || len(op.Sources) > 0 {
+		return desired{}, nil, fault.New(fault.Invalid, "operation.sync.manifests and operation.sync.sources are not acted on by this version of Belay")
+	}
+	s.state.SyncResult.Source = src
+	rev, err := r.operationRevision(ctx, s, src)
+	if err != nil {
+		return desired{}, nil, err
+	}
+	s.state.SyncResult.Revision = string(rev)
+	if rev == s.revision && reflect.DeepEqual(src, s.desired.source) {
+		return s.desired, s.plan, nil
+	}
+	if err := s.Project.PermitsSource(src.RepoURL); err != nil {
+		return desired{}, nil, err
+	}
+	want, err := r.desire(ctx, s, src, rev)
+	if err != nil {
+		return desired{}, nil, err
+	}
+	if err := s.view(ctx, want.targets); err != nil {
+		return desired{}, nil, err
+	}
+	plan, err := s.comparePlan(ctx, want)
+	return want, plan, err
+}
+
+// operationRevision returns the commit of the operation; it is frozen at the first step, so that a retry means the same.
+func (r *Reconciler) operationRevision(ctx context.Context, s *run, src v1alpha1.ApplicationSource) (source.Revision, error) {
+	op := s.state.Operation.Sync
+	if rev := s.state.SyncResult.Revision; rev != "" {
+		return source.Revision(rev), nil
+	}
+	if op.Revision == "" || op.Revision == string(s.revision) {
+		if op.Source == nil {
+			return s.revision, nil
+		}
+		return r.revisionOf(ctx, src, source.Cached)
+	}
+	src.TargetRevision = op.Revision
+	return r.revisionOf(ctx, src, source.Cached)
+}
+
+// step runs the plan through apply with everything that it needs of this application.
+func (r *Reconciler) step(ctx context.Context, s *run, plan *diff.Plan) apply.Progress {
+	op := s.state.Operation.Sync
+	opts := apply.NewOptions(op)
+	if err := s.createNamespace(ctx, op); err != nil && !opts.DryRun {
+		return apply.Progress{Phase: v1alpha1.OperationFailed, Message: err.Error()}
+	}
+	if op.SyncOptions.Has("RespectIgnoreDifferences=true") {
+		respected, err := diff.Respect(plan, s.rules)
+		if err != nil {
+			return apply.Progress{Phase: v1alpha1.OperationFailed, Message: err.Error()}
+		}
+		plan = respected
+	}
+	judge := r.judgeOf(s)
+	return apply.Step(ctx, apply.Operation{
+		Plan: plan, Options: opts, Earlier: s.state.SyncResult.Resources,
+		Approved: s.approved(),
+		Healthy: func(l *object.Live) (v1alpha1.HealthStatusCode, string, bool) {
+			res, ok := judge.of(l)
+			return res.Status, res.Message, ok
+		},
+		Read:     s.dest.Cluster.Get,
+		Wrote:    s.Memory.diff.Learn,
+		Progress: s.reporter(r.Now),
+	}, s.dest.Writer)
+}
+
+// reporter tells of results while a step runs, not more often than progressEvery, so that a long sync can be watched and
+// taken up again after a crash.
+func (s *run) reporter(now func() time.Time) func(*v1alpha1.ResourceResult) {
+	if s.Progress == nil {
+		return nil
+	}
+	var mu sync.Mutex
+	last := now()
+	state := s.state.DeepCopy()
+	var results v1alpha1.ResourceResults
+	return func(res *v1alpha1.ResourceResult) {
+		mu.Lock()
+		defer mu.Unlock()
+		results = append(results, res)
+		if at := now(); at.Sub(last) >= progressEvery {
+			last = at
+			state.SyncResult.Resources = results
+			state.Message = fmt.Sprintf("syncing: %d objects done", len(results))
+			s.Progress(state.DeepCopy())
+		}
+	}
+}
+
+// createNamespace makes the destination namespace before anything is judged, when the operation says so.
+func (s *run) createNamespace(ctx context.Context, op *v1alpha1.SyncOperation) error {
+	name := s.app.Spec.Destination.Namespace
+	if name == "" || !op.SyncOptions.Has("CreateNamespace=true") || op.DryRun {
+		return nil
+	}
+	if _, exists := s.dest.Cluster.Get(object.Ref{Kind: "Namespace", Name: name}); exists {
+		return nil
+	}
+	var meta *v1alpha1.ManagedNamespaceMetadata
+	if p := s.app.Spec.SyncPolicy; p != nil {
+		meta = p.ManagedNamespaceMetadata
+	}
+	_, err := s.dest.Writer.Apply(ctx, namespaceObject(name, meta), apply.WriteOptions{})
+	return err
+}
+
+// approved reports whether a person confirmed deletions since the operation started.
+func (s *run) approved() bool {
+	at, err := time.Parse(time.RFC3339, s.app.Annotations[v1alpha1.AnnotationDeletionApproved])
+	return err == nil && !at.Before(s.state.StartedAt.Time)
+}
+
+// lookAgain compares once more after writes, so that the status tells what is true now.
+func (s *run) lookAgain(ctx context.Context, _ desired) error {
+	plan, err := s.comparePlan(ctx, s.desired)
+	if err != nil {
+		return err
+	}
+	s.plan = plan
+	return nil
+}
+
+func (s *run) succeeded() {
+	op := s.state.Operation.Sync
+	s.complete(v1alpha1.OperationSucceeded, s.state.Message)
+	if !op.DryRun && len(op.Resources) == 0 {
+		s.app.Status.History = status.History(s.app.Status.History, s.state, s.app.Spec.RevisionHistoryLimit, s.now)
+	}
+}
+
+// ended takes a failure: the operation is over, or is retried after a while.
+func (s *run) ended(phase v1alpha1.OperationPhase, message string) {
+	retry := s.state.Operation.Retry
+	if retry.Limit >= 0 && s.state.RetryCount >= retry.Limit {
+		if s.state.RetryCount > 0 {
+			message += fmt.Sprintf(" (retried %d times).", s.state.RetryCount)
+		}
+		s.complete(phase, message)
+		return
+	}
+	wait := retryDelay(retry, s.state.RetryCount)
+	s.state.RetryCount++
+	s.state.Phase = v1alpha1.OperationRunning
+	s.state.FinishedAt = &metav1.Time{Time: s.now.Time}
+	s.state.Message = fmt.Sprintf("%s. Retrying attempt #%d at %s.", message, s.state.RetryCount, s.now.Add(wait).Format(time.Kitchen))
+	s.again(wait)
+}
+
+// waitsForRetry reports whether the time of the next attempt has not come; when it has, the attempt starts afresh.
+func (s *run) waitsForRetry() bool {
+	if s.state.FinishedAt == nil {
+		return false
+	}
+	due := s.state.FinishedAt.Add(retryDelay(s.state.Operation.Retry, s.state.RetryCount-1))
+	if wait := due.Sub(s.now.Time); wait > 0 {
+		s.again(wait)
+		return true
+	}
+	s.state.FinishedAt = nil
+	keep := &v1alpha1.SyncOperationResult{}
+	if s.state.SyncResult != nil && !s.state.Operation.Retry.Refresh {
+		keep.Revision = s.state.SyncResult.Revision
+	}
+	s.state.SyncResult = keep
+	return false
+}
+
+// retryDelay returns the wait after attempt n: 5s doubling up to 3m unless the strategy says otherwise.
+func retryDelay(r v1alpha1.RetryStrategy, n int64) time.Duration {
+	base, factor, limit := 5*time.Second, 2.0, 3*time.Minute
+	if b := r.Backoff; b != nil {
+		if d, err := time.ParseDuration(b.Duration); err == nil && d > 0 {
+			base = d
+		}
+		if b.Factor != nil && *b.Factor >= 1 {
+			factor = float64(*b.Factor)
+		}
+		if d, err := time.ParseDuration(b.MaxDuration); err == nil && d > 0 {
+			limit = d
+		}
+	}
+	wait := float64(base) * math.Pow(factor, float64(max(n, 0)))
+	return time.Duration(min(wait, float64(limit)))
+}
+
+// complete ends the operation and removes the request for it.
+func (s *run) complete(phase v1alpha1.OperationPhase, message string) {
+	s.state.Phase, s.state.Message = phase, message
+	s.state.FinishedAt = &metav1.Time{Time: s.now.Time}
+	s.app.Operation = nil
+	s.app.Status.OperationState = s.state
+	s.finished = s.state
+}

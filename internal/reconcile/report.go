@@ -1,0 +1,194 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/diff"
+	"github.com/belaycd/belay/internal/fault"
+	"github.com/belaycd/belay/internal/health"
+	"github.com/belaycd/belay/internal/object"
+	"github.com/belaycd/belay/internal/status"
+)
+
+// retryAfter is when a stopped reconciliation is tried again if nothing else wakes it.
+const retryAfter = 10 * time.Second
+
+// stop records why the story ended early. A comparison that failed is not known; what was known before stays, and
+// an operation under way ends in an error.
+func (r *Reconciler) stop(s *run, stage string, err error) {
+	s.err, s.unknown = err, true
+	switch {
+	case errors.Is(err, errInvalidSpec):
+	case stage == "permit":
+		s.condition(v1alpha1.ConditionInvalidSpecError, "%s", err)
+	default:
+		s.condition(v1alpha1.ConditionComparisonError, "%s", err)
+	}
+	if fault.Retryable(err) || fault.Is(err, fault.Internal) {
+		s.again(retryAfter)
+	}
+	if s.app.Operation == nil {
+		return
+	}
+	if s.state == nil {
+		s.begin(*s.app.Operation)
+	}
+	if s.state.Phase == v1alpha1.OperationTerminating {
+		s.complete(v1alpha1.OperationFailed, "Operation terminated")
+		return
+	}
+	if s.state.FinishedAt != nil && s.waitsForRetry() {
+		return
+	}
+	if s.state.SyncResult == nil {
+		s.state.SyncResult = &v1alpha1.SyncOperationResult{Revision: string(s.revision)}
+		if srcs := s.app.Spec.GetSources(); len(srcs) > 0 {
+			s.state.SyncResult.Source = srcs[0]
+		}
+	}
+	message, _ := status.HasErrors(s.found)
+	s.ended(v1alpha1.OperationError, message)
+}
+
+// judge assesses the health of live objects of one destination.
+type judge struct {
+	cluster Cluster
+	now     func() time.Time
+	recheck time.Duration
+}
+
+func (r *Reconciler) judgeOf(s *run) *judge {
+	if s.judge == nil {
+		s.judge = &judge{cluster: s.dest.Cluster, now: r.Now}
+	}
+	return s.judge
+}
+
+func (j *judge) of(l *object.Live) (health.Result, bool) {
+	res, ok := health.Assess(l.Object, j)
+	if ok && res.Recheck > 0 && (j.recheck == 0 || res.Recheck < j.recheck) {
+		j.recheck = res.Recheck
+	}
+	return res, ok
+}
+
+// Now is part of health.Signals.
+func (j *judge) Now() time.Time { return j.now() }
+
+// EndpointSlices is part of health.Signals.
+func (j *judge) EndpointSlices(namespace, service string) ([]*unstructured.Unstructured, bool) {
+	svc, found := j.cluster.Get(object.Ref{Kind: "Service", Namespace: namespace, Name: service})
+	if !found || j.cluster.Synced(endpointSlices().GroupKind()) != nil {
+		return nil, false
+	}
+	var out []*unstructured.Unstructured
+	for _, c := range j.cluster.Children(svc.Object.GetUID()) {
+		if c.Ref().GroupKind() == endpointSlices().GroupKind() {
+			if c.Partial {
+				return nil, false
+			}
+			out = append(out, c.Object)
+		}
+	}
+	return out, true
+}
+
+// assess fills the status from the plan and the live objects.
+func (r *Reconciler) assess(_ context.Context, s *run) error {
+	j := r.judgeOf(s)
+	st := &s.app.Status
+	var appHealth v1alpha1.AppHealthStatus
+	st.Resources, appHealth, st.Summary = status.Resources(s.plan, j.of)
+	st.Health = status.Health(st.Health, appHealth, s.now)
+	st.SourceType = s.desired.typ
+	st.Sync = v1alpha1.SyncStatus{
+		Status: status.Code(s.plan), Revision: string(s.revision),
+		ComparedTo: v1alpha1.ComparedTo{
+			Source: s.desired.source, Destination: s.app.Spec.Destination, IgnoreDifferences: s.app.Spec.IgnoreDifferences,
+		},
+	}
+	s.again(j.recheck)
+	for _, i := range s.plan.Items {
+		s.Memory.Saw(i.Live)
+	}
+	if refused := refusals(s.plan); refused != "" && s.state == nil {
+		s.condition(v1alpha1.ConditionSyncError, "%s", refused)
+	}
+	return nil
+}
+
+// refusals tells which desired objects the API server refuses, before anybody syncs.
+func refusals(p *diff.Plan) string {
+	var texts []string
+	for _, i := range p.Items {
+		if i.Refused != nil {
+			texts = append(texts, i.Refused.Error())
+		}
+	}
+	if len(texts) == 0 {
+		return ""
+	}
+	const shown = 3
+	more := ""
+	if len(texts) > shown {
+		more = fmt.Sprintf("; and %d more", len(texts)-shown)
+		texts = texts[:shown]
+	}
+	return "a sync would fail: " + strings.Join(texts, "; ") + more
+}
+
+func (s *run) marked(l *object.Live) bool {
+	if l == nil {
+		return false
+	}
+	owner, ok := s.Config.Tracking.OwnerOf(l.Object)
+	return ok && owner == s.Config.Tracking.Mark(s.name)
+}
+
+// report returns what to write.
+func (s *run) report() Result {
+	st := &s.app.Status
+	if s.unknown {
+		st.Sync.Status = v1alpha1.SyncStatusUnknown
+		if st.Health.Status == "" {
+			st.Health = status.Health(st.Health, v1alpha1.AppHealthStatus{Status: v1alpha1.HealthUnknown}, s.now)
+		}
+	}
+	if s.state != nil {
+		st.OperationState = s.state
+	}
+	st.Conditions = status.Conditions(st.Conditions, s.found, status.Evaluated(), s.now)
+	st.ControllerNamespace = s.Config.ControllerNamespace
+	st.ResourceHealthSource = ""
+	if s.app.Annotations[v1alpha1.AnnotationRefresh] != "" {
+		delete(s.app.Annotations, v1alpha1.AnnotationRefresh)
+	}
+	if done := s.Memory.finishedAnnotation(); done != s.app.Annotations[AnnotationFinished] && !s.unknown {
+		if s.app.Annotations == nil {
+			s.app.Annotations = map[string]string{}
+		}
+		s.app.Annotations[AnnotationFinished] = done
+		if done == "" {
+			delete(s.app.Annotations, AnnotationFinished)
+		}
+	}
+	res := Result{App: s.app, After: s.after, Rendered: s.rendered, Finished: s.finished, Err: s.err}
+	if s.plan != nil {
+		for _, i := range s.plan.Items {
+			if i.Action == diff.Update {
+				res.Drift = append(res.Drift, i)
+			}
+			if i.Desired != nil && !s.marked(i.Live) {
+				res.Loose = append(res.Loose, i.Ref)
+			}
+		}
+	}
+	return res
+}
