@@ -99,6 +99,8 @@ type commandError struct {
 	verb   string
 	stderr string
 	err    error
+	// authenticated says that credentials were sent, so a server that asks for some did not like them.
+	authenticated bool
 }
 
 func (e *commandError) Error() string {
@@ -123,6 +125,13 @@ func (p *program) remote(ctx context.Context, acc *access, limit time.Duration, 
 	return p.run(ctx, acc, args...)
 }
 
+// isSilentExit reports whether git ended with status 1 and no complaint, its way to answer no.
+func isSilentExit(err error) bool {
+	var failed *commandError
+	var exit *exec.ExitError
+	return errors.As(err, &failed) && failed.stderr == "" && errors.As(err, &exit) && exit.ExitCode() == 1
+}
+
 // run runs git to its end and returns what it printed. acc is nil for commands that stay on this machine.
 func (p *program) run(ctx context.Context, acc *access, args ...string) ([]byte, error) {
 	cmd := p.command(ctx, acc, args...)
@@ -140,11 +149,11 @@ func (p *program) run(ctx context.Context, acc *access, args ...string) ([]byte,
 	case errors.Is(err, exec.ErrNotFound):
 		return nil, fmt.Errorf("git program %q is not installed: %w", p.path, err)
 	}
-	said := stderr.String()
+	failed := &commandError{verb: verb(args), stderr: stderr.String(), err: err}
 	if acc != nil {
-		said = scrub(said, acc.secrets)
+		failed.stderr, failed.authenticated = scrub(failed.stderr, acc.secrets), acc.authenticated
 	}
-	return nil, &commandError{verb: verb(args), stderr: said, err: err}
+	return nil, failed
 }
 
 // verb finds the subcommand among the arguments.

@@ -87,6 +87,8 @@ type access struct {
 	env     []string
 	dir     string // holds files; removed by close; empty when there are none
 	secrets []string
+	// authenticated says that the HTTP server gets a password or a token.
+	authenticated bool
 }
 
 func (a *access) close() {
@@ -161,6 +163,7 @@ func newAccess(base string, rem remote, c Credentials, mode authMode) (*access, 
 
 func (a *access) password(rem remote, c Credentials, mode authMode) {
 	a.set("credential.helper", "")
+	a.authenticated = c.BearerToken != "" || c.Username != "" || c.Password != ""
 	switch {
 	case c.BearerToken != "":
 		a.set("http.extraHeader", "Authorization: Bearer "+c.BearerToken)

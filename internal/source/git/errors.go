@@ -11,6 +11,11 @@ import (
 	"github.com/belaycd/belay/internal/fault"
 )
 
+const (
+	adviceNoCredentials = "the server asks for credentials and none are configured for this repository, or it does not exist"
+	adviceRefused       = "the server refused the credentials of this repository"
+)
+
 // rule maps what git and its helpers say (LC_ALL=C) to a kind of error and, where their words do not tell a reader what
 // to do, to better words.
 type rule struct {
@@ -27,9 +32,9 @@ func rules() []rule {
 		{`SSL certificate problem|server certificate verification failed|certificate verify failed|unable to get local issuer`, fault.Denied,
 			"the server's certificate is not trusted; add its CA to argocd-tls-certs-cm"},
 		{`could not read Username|terminal prompts disabled`, fault.Denied,
-			"the server asks for credentials and none are configured for this repository, or it does not exist"},
+			adviceNoCredentials},
 		{`could not read Password|Authentication failed|returned error: 401|HTTP Basic: Access denied|Invalid username or`, fault.Denied,
-			"the server refused the credentials of this repository"},
+			adviceRefused},
 		{`returned error: 403`, fault.Denied, "the server forbids these credentials to read the repository (403)"},
 		{`Permission denied \(|Too many authentication failures|invalid format|error in libcrypto|Load key`, fault.Denied,
 			"the server refused the SSH key of this repository"},
@@ -95,6 +100,9 @@ func (c *classifier) remoteError(action string, rem remote, err error, limit tim
 			continue
 		}
 		text := r.advice
+		if failed.authenticated && text == adviceNoCredentials {
+			text = adviceRefused
+		}
 		if text == "" {
 			text = cause(failed.stderr)
 		}

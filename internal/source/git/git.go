@@ -105,13 +105,13 @@ func (c Config) withDefaults() Config {
 
 // Source is a source.Source of Git repositories. It is safe for concurrent use.
 type Source struct {
-	cfg      Config
-	git      *program
-	errors   *classifier
-	readers  *readers
-	cache    *cache
-	life     *lifetime
-	wake     chan struct{} // has an element when there is news for Poll
+	cfg     Config
+	git     *program
+	errors  *classifier
+	readers *readers
+	cache   *cache
+	life    *lifetime
+	wake    chan struct{} // has an element when there is news for Poll
 
 	mu    sync.Mutex
 	repos map[string]*repo // by remote.key

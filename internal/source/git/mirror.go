@@ -60,12 +60,11 @@ func (r *repo) fetchInto(ctx context.Context, dir string) error {
 	if _, err := r.request(ctx, KindFetch, s.cfg.FetchTimeout, append(args, specs...)...); err != nil {
 		return err
 	}
-	out, err := s.git.run(ctx, nil, "--git-dir="+dir, "for-each-ref",
-		"--format=%(objectname) %(*objectname) %(refname)", "refs/heads", "refs/tags", ownHead, strings.TrimSuffix(extraPrefix, "/"))
-	if err != nil {
+	out, err := s.git.run(ctx, nil, "--git-dir="+dir, "show-ref", "--dereference")
+	if err != nil && !isSilentExit(err) { // that of show-ref says that there are none
 		return fmt.Errorf("read refs of %s: %w", r.remote.shown(), err)
 	}
-	refs, err := parseForEachRef(out, extra)
+	refs, err := parseShowRef(out, extra)
 	if err != nil {
 		return &wrapped{"fetch " + r.remote.shown(), err}
 	}

@@ -88,43 +88,35 @@ func movement(before, after *refTable) []string {
 	return names
 }
 
-// parseLsRemote reads the output of ls-remote: lines of "<oid> TAB <name>", where name^{} follows an annotated tag.
-// Names outside heads and tags are kept when extra has them: a host may list one for every pull request it ever had.
+// parseLsRemote reads the output of ls-remote: lines of "<oid> TAB <name>".
 func parseLsRemote(out []byte, extra map[string]bool) (*refTable, error) {
-	return parseRefLines(out, func(line []byte) (ref, bool) {
-		id, name, ok := bytes.Cut(line, []byte("\t"))
-		if !ok || !isObjectID(string(id)) {
-			return ref{}, false
-		}
-		return ref{name: string(name), oid: oid(id)}, true
-	}, extra)
+	return parseRefLines(out, "\t", func(name string) string { return name }, extra)
 }
 
-// parseForEachRef reads what the mirror holds after a fetch: lines of "<oid> <peeled or nothing> <name>".
-func parseForEachRef(out []byte, extra map[string]bool) (*refTable, error) {
-	return parseRefLines(out, func(line []byte) (ref, bool) {
-		parts := strings.SplitN(string(line), " ", 3)
-		if len(parts) != 3 || !isObjectID(parts[0]) {
-			return ref{}, false
-		}
-		name := parts[2]
+// parseShowRef reads what the mirror holds after a fetch: lines of "<oid> SP <name>", with the remote's names in part
+// below names of our own.
+func parseShowRef(out []byte, extra map[string]bool) (*refTable, error) {
+	return parseRefLines(out, " ", func(name string) string {
 		if rest, ok := strings.CutPrefix(name, extraPrefix); ok {
-			name = "refs/" + rest
-		} else if name == ownHead {
-			name = "HEAD"
+			return "refs/" + rest
 		}
-		return ref{name: name, oid: oid(parts[0]), peeled: oid(parts[1])}, true
+		if name == ownHead {
+			return "HEAD"
+		}
+		return name
 	}, extra)
 }
 
-func parseRefLines(out []byte, parse func([]byte) (ref, bool), extra map[string]bool) (*refTable, error) {
+// parseRefLines reads one ref a line; after an annotated tag comes a line for name^{}, what it finally points to.
+// Names outside heads and tags are kept when extra has them: a host may list one for every pull request it ever had.
+func parseRefLines(out []byte, separator string, rename func(string) string, extra map[string]bool) (*refTable, error) {
 	var refs []ref
 	for line := range bytes.Lines(out) {
-		line = bytes.TrimSuffix(line, []byte("\n"))
-		r, ok := parse(line)
-		if !ok {
+		id, name, ok := strings.Cut(strings.TrimSuffix(string(line), "\n"), separator)
+		if !ok || !isObjectID(id) {
 			continue // a line of a form that a later git may add
 		}
+		r := ref{name: rename(name), oid: oid(id)}
 		if name, isPeel := strings.CutSuffix(r.name, "^{}"); isPeel {
 			if n := len(refs); n > 0 && refs[n-1].name == name {
 				refs[n-1].peeled = r.oid
