@@ -61,3 +61,11 @@ type Manifests struct {
 type Renderer interface {
 	Render(ctx context.Context, files source.FS, spec Spec) (Manifests, error)
 }
+
+type anewKey struct{}
+
+// Anew returns a context in which a Renderer does the work again instead of answering from a cache (hard refresh).
+func Anew(ctx context.Context) context.Context { return context.WithValue(ctx, anewKey{}, true) }
+
+// IsAnew reports whether ctx came from Anew.
+func IsAnew(ctx context.Context) bool { return ctx.Value(anewKey{}) != nil }
