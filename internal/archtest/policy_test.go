@@ -1,0 +1,150 @@
+package archtest
+
+// This file is a statement of policy. Change it by a decision record in docs/adr, not to make a build pass.
+
+const module = "github.com/belaycd/belay"
+
+// purity says what a package may touch besides its arguments.
+type purity string
+
+const (
+	// pure packages compute: no process, file, network, clock, randomness or environment. Their implementations
+	// (x/impl) are bound by the fences alone.
+	pure purity = "pure"
+	// world packages talk to the outside.
+	world purity = "world"
+)
+
+// layer is one row of the design's table: a package, and with it the packages below it.
+type layer struct {
+	path   string // relative to the module
+	rank   int
+	purity purity
+	reason string
+}
+
+// tool is the rank of packages that serve demos, tests and benchmarks: no product package imports them.
+const tool = 100
+
+// layers lists the packages along the path of the data. A package imports only packages of a smaller rank.
+func layers() []layer {
+	return []layer{
+		{"api/v1alpha1", 0, pure, "the types are shared with other projects, which must not inherit our dependencies"},
+		{"config", 0, pure, "embedded custom resource definitions are data"},
+		{"web", 0, pure, "the embedded user interface is data"},
+		{"internal/fault", 0, pure, "every stage classifies errors, so that the kinds know no stage"},
+		{"internal/object", 0, pure, "identities are shared by all stages, so that they know no stage"},
+		{"internal/source", 1, pure, "a commit is named before anything is done with it"},
+		{"internal/render", 2, pure, "a render that depends on content and parameters alone can be cached and repeated"},
+		{"internal/settings", 3, pure, "settings are read from objects that others fetched, so that a table test covers them"},
+		{"internal/project", 3, pure, "permission is a function of a project and a manifest, so that every refusal is a table test"},
+		{"internal/check", 3, pure, "a finding is a function of manifests, the same before a merge and in the cluster"},
+		{"internal/live", 4, world, "the only reader of workloads"},
+		{"internal/diff", 5, pure, "compares desired and live without I/O, so that every drift bug is a table test"},
+		{"internal/apply", 6, pure, "waves, hooks and prune are decisions; apply/ssa alone writes"},
+		{"internal/health", 7, pure, "health is a function of an object and its signals, so that every state is a table test"},
+		{"internal/rollout", 8, pure, "the next step is a function of state and signals, so that every abort is a table test"},
+		{"internal/status", 9, pure, "the sole owner of condition types and messages; it reports, and does not look"},
+		{"internal/notify", 10, world, "sends messages to the outside"},
+		{"internal/reconcile", 11, pure, "tells the order of the stages and nothing else"},
+		{"internal/controller", 12, world, "watches, queues and requeues"},
+		{"internal/server", 12, world, "serves HTTP"},
+		{"internal/cli", 12, world, "reads a terminal and writes to it"},
+		{"internal/app", 13, world, "the only importer of implementations"},
+		{"cmd", 14, world, "reads flags and the environment, and exits"},
+		{"internal/archtest", tool, world, "reads the source"},
+		{"internal/gitserver", tool, world, "a Git server for the demo and for tests"},
+		{"internal/sandbox", tool, world, "a Kubernetes control plane for the demo, tests and benchmarks"},
+		{"examples", tool, pure, "examples are data"},
+		{"bench", tool, world, "measures from the outside"},
+		{"test", tool, world, "tests from the outside"},
+	}
+}
+
+// fence keeps a family of packages inside a few of ours.
+type fence struct {
+	imports []string // import path prefixes
+	within  []string // paths relative to the module, with what is below them
+	reason  string
+}
+
+func fences() []fence {
+	tools := []string{"cmd/belay-sandbox", "internal/sandbox", "internal/gitserver", "bench", "test", "internal/archtest"}
+	with := func(paths ...string) []string { return append(paths, tools...) }
+	return []fence{
+		{[]string{"k8s.io/client-go", "sigs.k8s.io/controller-runtime"},
+			with("internal/live", "internal/apply/ssa", "internal/controller", "internal/server", "internal/cli", "internal/app"),
+			"whoever holds a client can read or write the cluster past the stages"},
+		{[]string{"sigs.k8s.io/kustomize", "helm.sh/helm", "github.com/google/go-jsonnet"},
+			[]string{"internal/render", "internal/check"},
+			"rendering libraries are replaced in one place or not at all"},
+		{[]string{"github.com/go-git", "github.com/libgit2"}, []string{"internal/source/git"},
+			"git is spoken in one place"},
+		{[]string{"k8s.io/kubernetes", "go.etcd.io/etcd", "sigs.k8s.io/kwok"},
+			[]string{"cmd/belay-sandbox", "internal/sandbox", "internal/check/native"},
+			"Kubernetes itself is huge and must not be linked into the product by accident"},
+		{[]string{"os/exec"}, with("internal/source", "internal/notify", "internal/cli", "internal/app", "cmd"),
+			"a child process is a way out of every limit; a renderer has none"},
+		{[]string{"math/rand", "crypto/rand"}, with("internal/controller", "internal/server", "internal/cli", "internal/app", "cmd"),
+			"randomness is injected, so that a test can repeat a run"},
+		{[]string{"github.com/stretchr/testify", "github.com/onsi", "github.com/golang/mock", "go.uber.org/mock"}, nil,
+			"tests use the standard library and go-cmp"},
+	}
+}
+
+// forbiddenInPure are the ways to the outside that a pure package has no use for.
+func forbiddenInPure() []string {
+	return []string{"os", "os/exec", "os/signal", "net", "net/http", "syscall", "math/rand", "math/rand/v2", "crypto/rand", "log"}
+}
+
+// onlyFrom restricts who may import a package, besides tests.
+type onlyFrom struct {
+	path    string
+	parents []string
+	reason  string
+}
+
+func importers() []onlyFrom {
+	tools := []string{"bench", "test", "cmd/belay-sandbox", "cmd/belay-demo"}
+	return []onlyFrom{
+		{"internal/sandbox", tools, "the sandbox is for the demo, tests and benchmarks"},
+		{"internal/gitserver", tools, "the Git server is for the demo, tests and benchmarks"},
+		{"internal/source/sourcetest", tools, "a conformance suite is for tests"},
+		{"internal/render/rendertest", tools, "a conformance suite is for tests"},
+		{"internal/app", []string{"cmd", "bench", "test"}, "wiring is for programs"},
+	}
+}
+
+// bannedNames say nothing about what a package provides.
+func bannedNames() []string {
+	return []string{"util", "utils", "common", "helper", "helpers", "types", "models", "model", "manager", "misc", "base", "shared", "lib"}
+}
+
+// Size budgets in lines and parameters. A soft breach is listed by go test -v, a hard one fails.
+const (
+	softFile, hardFile         = 400, 600
+	softFunction, hardFunction = 60, 100
+	hardStory                  = 60 // the functions of internal/reconcile: the story stays one screen
+	hardParameters             = 5  // besides a context and the receiver
+)
+
+// exemption is a breach that stands, with its present size. It must go when it is no longer needed, and it must not grow.
+type exemption struct {
+	where  string // file, file:Function, file:variable
+	size   int
+	reason string
+}
+
+// exemptions may only shrink.
+func exemptions() []exemption {
+	return []exemption{
+		{"internal/sandbox/testing.go:shared", 1, "one cluster per test binary; tests cannot hand a value to each other"},
+		{"internal/sandbox/controlplane/version.go:componentVersion", 1, "linked by the toolchain to Kubernetes' own variable"},
+		{"internal/sandbox/controlplane/version.go:componentMajor", 1, "linked by the toolchain to Kubernetes' own variable"},
+		{"internal/sandbox/controlplane/version.go:componentMinor", 1, "linked by the toolchain to Kubernetes' own variable"},
+		{"internal/sandbox/controlplane/version.go:componentCommit", 1, "linked by the toolchain to Kubernetes' own variable"},
+		{"internal/sandbox/controlplane/version.go:clientVersion", 1, "linked by the toolchain to Kubernetes' own variable"},
+		{"internal/sandbox/controlplane/version.go:clientCommit", 1, "linked by the toolchain to Kubernetes' own variable"},
+		{"internal/sandbox/binary.go:os.Getenv", 1, "tests get the path of the sandbox's binary from the environment"},
+	}
+}
