@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// kubeFlags choose the cluster and the namespaces.
+type kubeFlags struct {
+	kubeconfig     string
+	context        string
+	namespace      string
+	requestTimeout seconds
+	core           bool
+	server         string
+}
+
+// defaultNamespace is where Applications live unless a flag or their name says otherwise.
+const defaultNamespace = "argocd"
+
+func (k *kubeFlags) bind(fs *pflag.FlagSet) {
+	k.requestTimeout = seconds(30 * time.Second)
+	fs.StringVar(&k.kubeconfig, "kubeconfig", "", "kubeconfig file (default: KUBECONFIG, then ~/.kube/config)")
+	fs.StringVar(&k.context, "kube-context", "", "kubeconfig context (default: the current one)")
+	fs.StringVarP(&k.namespace, "namespace", "n", defaultNamespace, "namespace of the control plane and of unqualified application names")
+	fs.Var(&k.requestTimeout, "request-timeout", "give up on one API request after this time")
+	fs.BoolVar(&k.core, "core", false, "speak with the cluster directly, as always; also when ARGOCD_SERVER is set")
+	fs.StringVar(&k.server, "server", "", "address of an Argo CD API server; not used by these commands")
+	hide(fs, "server")
+}
+
+// ignoredFlags are global argocd flags that scripts carry and that have no meaning without an API server in between.
+type ignoredFlags struct {
+	grpcWeb, insecure, plaintext, portForward       bool
+	logFormat, logLevel, authToken, portForwardNS   string
+	config, grpcWebRoot, clientCert, clientKey, crt string
+}
+
+func (i *ignoredFlags) bind(fs *pflag.FlagSet) {
+	for name, p := range map[string]*bool{
+		"grpc-web": &i.grpcWeb, "insecure": &i.insecure, "plaintext": &i.plaintext, "port-forward": &i.portForward,
+	} {
+		fs.BoolVar(p, name, false, "accepted and ignored")
+		hide(fs, name)
+	}
+	for name, p := range map[string]*string{
+		"logformat": &i.logFormat, "loglevel": &i.logLevel, "auth-token": &i.authToken,
+		"port-forward-namespace": &i.portForwardNS, "config": &i.config, "grpc-web-root-path": &i.grpcWebRoot,
+		"client-crt": &i.clientCert, "client-crt-key": &i.clientKey, "server-crt": &i.crt,
+	} {
+		fs.StringVar(p, name, "", "accepted and ignored")
+		hide(fs, name)
+	}
+}
+
+// hide keeps a flag out of the help.
+func hide(fs *pflag.FlagSet, name string) {
+	if f := fs.Lookup(name); f != nil {
+		f.Hidden = true
+	}
+}
+
+// seconds is a duration flag that also takes a bare number of seconds, as argocd does.
+type seconds time.Duration
+
+func (s *seconds) String() string {
+	if *s == 0 {
+		return "0"
+	}
+	return time.Duration(*s).String()
+}
+
+func (s *seconds) Type() string { return "duration" }
+
+func (s *seconds) Set(text string) error {
+	if n, err := strconv.ParseUint(text, 10, 31); err == nil {
+		*s = seconds(time.Duration(n) * time.Second)
+		return nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		return fmt.Errorf("%q is neither a duration such as 90s or 5m nor a number of seconds", text)
+	}
+	*s = seconds(d)
+	return nil
+}
+
+func (s *seconds) duration() time.Duration { return time.Duration(*s) }
+
+// argCount refuses another number of arguments than min to max (max < 0: any), in words.
+func argCount(min, max int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) >= min && (max < 0 || len(args) <= max) {
+			return nil
+		}
+		f := usageError("%s needs %s, got %d arguments", cmd.CommandPath(), what, len(args))
+		f.Hint = "see " + cmd.CommandPath() + " --help"
+		return f
+	}
+}
