@@ -137,6 +137,8 @@ const (
 	ConditionRepeatedResourceWarning ConditionType = "RepeatedResourceWarning"
 	ConditionExcludedResourceWarning ConditionType = "ExcludedResourceWarning"
 	ConditionOrphanedResourceWarning ConditionType = "OrphanedResourceWarning"
+	// ConditionSpecWarning names fields that are not acted on; Argo CD has no such type.
+	ConditionSpecWarning ConditionType = "SpecWarning"
 )
 
 // ApplicationCondition is one problem or warning of an application.
