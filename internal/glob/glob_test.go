@@ -78,7 +78,7 @@ func TestMatchIsLinear(t *testing.T) {
 			t.Fatal(err)
 		}
 		start := time.Now()
-		for _, name := range []string{strings.Repeat("a", 10_000), strings.Repeat("aabab", 2_000)} {
+		for _, name := range []string{strings.Repeat("a", 10_000), strings.Repeat("aabab", 2_000) + "y"} {
 			if p.Match(name) {
 				t.Errorf("%.20q matches", glob)
 			}
