@@ -200,6 +200,9 @@ func (r *repo) fetchOne(ctx context.Context, id oid) error {
 	_, err := r.request(ctx, KindFetch, r.src.cfg.FetchTimeout, "--git-dir="+r.dir, "fetch", "--quiet", "--no-tags",
 		"--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules", "--refmap=", "--",
 		r.remote.url, "+"+string(id)+":"+keepPrefix+string(id))
+	if err != nil && r.src.errors.isCorrupt(err) {
+		return r.repair(ctx)
+	}
 	return err
 }
 

@@ -44,13 +44,17 @@ func NewRepo(t testing.TB, dir, name string) *Repo {
 	return r
 }
 
+// At is the bare repository that exists at dir.
+func At(t testing.TB, dir string) *Repo { return &Repo{Dir: dir, t: t, time: 1_700_000_000} }
+
 // Git runs git in the repository and returns what it printed, without the last line break.
 func (r *Repo) Git(args ...string) string {
 	r.t.Helper()
-	return r.pipe("", args...)
+	return r.Pipe("", args...)
 }
 
-func (r *Repo) pipe(stdin string, args ...string) string {
+// Pipe is Git with an input.
+func (r *Repo) Pipe(stdin string, args ...string) string {
 	r.t.Helper()
 	cmd := exec.Command("git", args...)
 	cmd.Dir = r.Dir
@@ -133,7 +137,7 @@ func (r *Repo) commit(branch, message string, entries []Entry, onTop bool) strin
 			fmt.Fprintf(&b, "M %s inline %s\ndata %d\n%s\n", e.Mode, quote(e.Path), len(e.Content), e.Content)
 		}
 	}
-	r.pipe(b.String(), "fast-import", "--quiet", "--force")
+	r.Pipe(b.String(), "fast-import", "--quiet", "--force")
 	return r.Git("rev-parse", "refs/heads/"+branch)
 }
 
