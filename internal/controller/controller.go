@@ -223,12 +223,15 @@ func revisionOf(op *v1alpha1.OperationState) string {
 	return op.SyncResult.Revision
 }
 
-// logDrift tells, once for each change of status, which fields of live objects differ from Git and who wrote them.
+// logDrift tells which live objects left what Git says, in which fields, and who wrote them.
 func logDrift(log *slog.Logger, before *v1alpha1.Application, drift []*diff.Item) {
 	if before.Status.Sync.Status != v1alpha1.SyncStatusSynced {
-		return
+		return // told when it happened
 	}
 	for _, i := range drift {
+		if len(i.Changes) == 0 {
+			log.Info("drift", "object", i.Ref.String(), "reason", i.Reason)
+		}
 		for _, ch := range i.Changes {
 			// Values stay out of the log: they may be secret.
 			log.Info("drift", "object", i.Ref.String(), "field", ch.Path, "manager", ch.Manager)

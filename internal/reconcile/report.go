@@ -10,7 +10,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/belaycd/belay/api/v1alpha1"
-	"github.com/belaycd/belay/internal/diff"
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/health"
 	"github.com/belaycd/belay/internal/object"
@@ -179,12 +178,9 @@ func (s *run) report() Result {
 			delete(s.app.Annotations, AnnotationFinished)
 		}
 	}
-	res := Result{App: s.app, After: s.after, Rendered: s.rendered, Finished: s.finished, Err: s.err}
+	res := Result{App: s.app, After: s.after, Rendered: s.rendered, Finished: s.finished, Drift: s.drift, Err: s.err}
 	if s.plan != nil {
 		for _, i := range s.plan.Items {
-			if i.Action == diff.Update {
-				res.Drift = append(res.Drift, i)
-			}
 			if i.Desired != nil && !s.marked(i.Live) {
 				res.Loose = append(res.Loose, i.Ref)
 			}

@@ -40,6 +40,7 @@ type run struct {
 	judge    *judge
 	after    time.Duration
 	rendered bool
+	drift    []*diff.Item
 	err      error
 }
 
@@ -300,6 +301,9 @@ func (r *Reconciler) compare(ctx context.Context, s *run) (err error) {
 		return err
 	}
 	s.Memory.diff.Keep(s.plan)
+	if s.app.Status.Sync.Revision == string(s.revision) {
+		s.drift = outOfSync(s.plan) // Git did not move, so the cluster did
+	}
 	for _, i := range s.plan.Items {
 		if owner, other := s.otherOwner(i); other {
 			s.condition(v1alpha1.ConditionSharedResourceWarning, "%s is part of applications %s and %s", i.Ref, s.name, owner)
