@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/diff"
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/health"
 	"github.com/belaycd/belay/internal/object"

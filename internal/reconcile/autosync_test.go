@@ -1,0 +1,120 @@
+package reconcile
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/utils/ptr"
+
+	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/diff"
+	"github.com/belaycd/belay/internal/object"
+)
+
+func TestDecideAutoSync(t *testing.T) {
+	src := v1alpha1.ApplicationSource{RepoURL: "https://git.example.com/shop.git", Path: "app"}
+	missing := &diff.Item{Ref: object.Ref{Kind: "ConfigMap", Name: "a"}, Action: diff.Create}
+	fine := &diff.Item{Ref: object.Ref{Kind: "ConfigMap", Name: "b"}, Action: diff.None}
+	old := &diff.Item{Ref: object.Ref{Kind: "ConfigMap", Name: "c"}, Action: diff.Delete}
+	auto := func(a v1alpha1.SyncPolicyAutomated) *v1alpha1.SyncPolicy { return &v1alpha1.SyncPolicy{Automated: &a} }
+	last := func(phase v1alpha1.OperationPhase, rev string) *v1alpha1.OperationState {
+		return &v1alpha1.OperationState{Phase: phase, Message: "it broke", Operation: v1alpha1.Operation{Sync: &v1alpha1.SyncOperation{}},
+			SyncResult: &v1alpha1.SyncOperationResult{Revision: rev, Source: src}}
+	}
+	for _, tc := range []struct {
+		reason  string
+		policy  *v1alpha1.SyncPolicy
+		items   []*diff.Item
+		last    *v1alpha1.OperationState
+		failing bool
+		syncs   bool
+		partial int
+		problem string
+	}{
+		{reason: "manual applications wait for a person", policy: nil, items: []*diff.Item{missing}},
+		{reason: "enabled: false is manual", policy: auto(v1alpha1.SyncPolicyAutomated{Enabled: ptr.To(false)}), items: []*diff.Item{missing}},
+		{reason: "what is in sync stays", policy: auto(v1alpha1.SyncPolicyAutomated{SelfHeal: true}), items: []*diff.Item{fine}},
+		{reason: "a difference is synced", policy: auto(v1alpha1.SyncPolicyAutomated{}), items: []*diff.Item{missing, fine}, syncs: true},
+		{reason: "errors stop automation", policy: auto(v1alpha1.SyncPolicyAutomated{}), items: []*diff.Item{missing}, failing: true},
+		{reason: "without prune, leftovers alone start nothing", policy: auto(v1alpha1.SyncPolicyAutomated{}), items: []*diff.Item{fine, old}},
+		{reason: "with prune, leftovers are synced away", policy: auto(v1alpha1.SyncPolicyAutomated{Prune: true}), items: []*diff.Item{fine, old}, syncs: true},
+		{reason: "nothing deletes a whole application by itself", policy: auto(v1alpha1.SyncPolicyAutomated{Prune: true}), items: []*diff.Item{old},
+			problem: "auto-sync will wipe out all resources"},
+		{reason: "allowEmpty permits it", policy: auto(v1alpha1.SyncPolicyAutomated{Prune: true, AllowEmpty: true}), items: []*diff.Item{old}, syncs: true},
+		{reason: "one attempt a revision: a failure is not repeated", policy: auto(v1alpha1.SyncPolicyAutomated{SelfHeal: true}), items: []*diff.Item{missing},
+			last: last(v1alpha1.OperationFailed, "c1"), problem: "Failed last sync attempt to c1: it broke"},
+		{reason: "a new revision is a new attempt", policy: auto(v1alpha1.SyncPolicyAutomated{}), items: []*diff.Item{missing},
+			last: last(v1alpha1.OperationFailed, "c0"), syncs: true},
+		{reason: "without self-heal, drift after a success stays", policy: auto(v1alpha1.SyncPolicyAutomated{}), items: []*diff.Item{missing},
+			last: last(v1alpha1.OperationSucceeded, "c1")},
+		{reason: "self-heal syncs what drifted and no more", policy: auto(v1alpha1.SyncPolicyAutomated{SelfHeal: true}), items: []*diff.Item{missing, fine},
+			last: last(v1alpha1.OperationSucceeded, "c1"), syncs: true, partial: 1},
+	} {
+		t.Run(tc.reason, func(t *testing.T) {
+			app := &v1alpha1.Application{Spec: v1alpha1.ApplicationSpec{Source: &src, SyncPolicy: tc.policy}}
+			app.Status.OperationState = tc.last
+			d := decideAutoSync(autoInput{app: app, plan: &diff.Plan{Items: tc.items}, revision: "c1", source: src, failing: tc.failing})
+			if (d.operation != nil) != tc.syncs {
+				t.Fatalf("operation %+v, want one: %v", d.operation, tc.syncs)
+			}
+			if !strings.Contains(d.problem, tc.problem) || (d.problem != "") != (tc.problem != "") {
+				t.Errorf("problem %q, want %q", d.problem, tc.problem)
+			}
+			if d.operation == nil {
+				return
+			}
+			if n := len(d.operation.Sync.Resources); n != tc.partial || len(d.heal) != tc.partial {
+				t.Errorf("%d resources selected, %d to heal, want %d", n, len(d.heal), tc.partial)
+			}
+			if d.operation.Sync.Revision != "c1" || !d.operation.InitiatedBy.Automated || d.operation.Retry.Limit != autoRetries {
+				t.Errorf("operation %+v", d.operation)
+			}
+		})
+	}
+}
+
+func TestHealDelay(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	var heals []time.Time
+	var waits []time.Duration
+	for range 12 {
+		w := healDelay(heals, now)
+		waits = append(waits, w)
+		now = now.Add(w)
+		heals = append(heals, now)
+	}
+	want := []time.Duration{0, 0, 0, 0, 0, 2 * time.Second, 6 * time.Second, 18 * time.Second, 54 * time.Second}
+	if d := cmp.Diff(want, waits[:len(want)]); d != "" {
+		t.Errorf("waits between heals of one object that never holds (-want +got):\n%s", d)
+	}
+	for _, w := range waits {
+		if w > healMaxDelay {
+			t.Errorf("wait %s is longer than %s", w, healMaxDelay)
+		}
+	}
+	if w := healDelay(heals, now.Add(healWindow+healMaxDelay)); w != 0 {
+		t.Errorf("after a quiet time the wait is %s, want none", w)
+	}
+}
+
+func TestRetryDelay(t *testing.T) {
+	for _, tc := range []struct {
+		reason string
+		r      v1alpha1.RetryStrategy
+		n      int64
+		want   time.Duration
+	}{
+		{"first by default", v1alpha1.RetryStrategy{}, 0, 5 * time.Second},
+		{"doubles", v1alpha1.RetryStrategy{}, 2, 20 * time.Second},
+		{"capped", v1alpha1.RetryStrategy{}, 60, 3 * time.Minute},
+		{"as set", v1alpha1.RetryStrategy{Backoff: &v1alpha1.Backoff{Duration: "1s", Factor: ptr.To(int64(3)), MaxDuration: "10s"}}, 1, 3 * time.Second},
+		{"as set, capped", v1alpha1.RetryStrategy{Backoff: &v1alpha1.Backoff{Duration: "1s", Factor: ptr.To(int64(3)), MaxDuration: "10s"}}, 9, 10 * time.Second},
+		{"nonsense falls back", v1alpha1.RetryStrategy{Backoff: &v1alpha1.Backoff{Duration: "soon", Factor: ptr.To(int64(-1)), MaxDuration: "-1s"}}, 0, 5 * time.Second},
+	} {
+		if got := retryDelay(tc.r, tc.n); got != tc.want {
+			t.Errorf("%s: %s, want %s", tc.reason, got, tc.want)
+		}
+	}
+}
