@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -93,6 +94,7 @@ type Cluster struct {
 	x       *index
 	catalog atomic.Pointer[catalog]
 	ready   atomic.Bool // the first discovery is done and followed
+	down    atomic.Bool // the last request of some watch got no answer
 	managed sync.Map    // schema.GroupVersionKind -> struct{}: full objects of it are in the cache
 	changed *signal     // something that a waiter may wait for has changed
 	lists   chan struct{}
@@ -129,7 +131,9 @@ func (c *Cluster) connect() error {
 		return fault.New(fault.Invalid, "connect to cluster: no REST config")
 	}
 	conf := rest.CopyConfig(c.cfg.REST)
-	conf.Timeout = 0 // would cut every watch
+	conf.Timeout = 0                        // would cut every watch
+	conf.WarningHandler = rest.NoWarnings{} // that some kind is deprecated is for those who write it
+	conf.Wrap(func(next http.RoundTripper) http.RoundTripper { return patience{next} })
 	client, err := rest.HTTPClientFor(conf)
 	if err != nil {
 		return fault.New(fault.Invalid, "connect to cluster: %w", err)
@@ -294,3 +298,18 @@ func (s *signal) notify() {
 	close(s.ch)
 	s.ch = make(chan struct{})
 }
+
+// patience hides Retry-After from client-go, which would sleep for it inside the request: a second at least, five for
+// a resource that a starting server is about to serve. The feeds' own pauses start shorter and grow longer.
+type patience struct{ next http.RoundTripper }
+
+func (p patience) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := p.next.RoundTrip(r)
+	if err == nil && r.Method == http.MethodGet {
+		resp.Header.Del("Retry-After")
+	}
+	return resp, err
+}
+
+// WrappedRoundTripper lets client-go look through.
+func (p patience) WrappedRoundTripper() http.RoundTripper { return p.next }

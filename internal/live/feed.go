@@ -3,6 +3,8 @@ package live
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"net/url"
 	"sync"
 	"time"
 
@@ -32,9 +34,11 @@ type feed struct {
 	dec  decoder
 	kick chan struct{} // cuts a pause short
 
-	ctx     context.Context
-	cancel  context.CancelFunc
-	release func() // gives back the place among the parallel lists; only the feed's goroutine uses it
+	ctx    context.Context
+	cancel context.CancelFunc
+	// Only the feed's goroutine uses these.
+	release func() // gives back the place among the parallel lists
+	expired int    // how often in a row the server said that it no longer knows the past
 
 	mu     sync.Mutex
 	synced bool
@@ -69,9 +73,9 @@ func (t *table) stop() {
 }
 
 func (f *feed) run(ctx context.Context) {
-	log := logr.FromSlogHandler(f.c.log.Handler())
+	log := logr.FromSlogHandler(quiet{f.c.log.Handler()})
 	ctx = klog.NewContext(ctx, log)
-	backoff := wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Steps: 30, Cap: f.c.cfg.MaxBackoff, Jitter: 0.5}
+	backoff := wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Steps: 30, Cap: f.c.cfg.MaxBackoff, Jitter: 0.5}
 	r := cache.NewReflectorWithOptions(f.listWatch(), nil, f, cache.ReflectorOptions{
 		Logger:          &log,
 		Name:            "live",
@@ -162,15 +166,30 @@ func (f *feed) listWatch() *cache.ListWatch {
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			w, err := open(ctx, o)
 			if err != nil {
-				// A server that cannot stream lists refuses here and is asked for a plain list next.
-				if o.SendInitialEvents == nil || unreachable(err) {
-					f.failed(err)
-				}
+				f.refused(ctx, err, o.SendInitialEvents != nil)
 				return nil, err
 			}
 			f.connected()
 			return w, nil
 		},
+	}
+}
+
+// refused notes that a watch could not be opened. A server that cannot stream lists refuses that and is asked for a
+// plain list next, which is no failure.
+func (f *feed) refused(ctx context.Context, err error, streaming bool) {
+	if !apierrors.IsResourceExpired(err) && !apierrors.IsGone(err) {
+		f.expired = 0
+		if !streaming || unreachable(err) {
+			f.failed(err)
+		}
+		return
+	}
+	// The reflector asks again at once, without the resourceVersion that expired. Only a broken server says the
+	// same to that, and would be asked as fast as it can answer.
+	if f.expired++; f.expired > 1 {
+		f.failed(err)
+		f.sleep(ctx, min(f.c.cfg.MaxBackoff, time.Duration(f.expired)*100*time.Millisecond))
 	}
 }
 
@@ -199,8 +218,12 @@ func (f *feed) connected() {
 	recovered := f.err != nil
 	f.err, f.fails = nil, 0
 	f.mu.Unlock()
+	f.expired = 0
+	if f.c.down.CompareAndSwap(true, false) {
+		f.c.log.Info("cluster answers again")
+	}
 	if recovered {
-		f.c.log.Info("watch recovered", "kind", f.t.spec.gvk.GroupKind().String(), "namespace", f.cur.namespace)
+		f.log("watch recovered", slog.LevelInfo)
 		f.c.changed.notify()
 	}
 }
@@ -218,18 +241,31 @@ func (f *feed) failed(err error) {
 	f.err = err
 	f.fails++
 	f.mu.Unlock()
-	gk := f.t.spec.gvk.GroupKind()
-	if first {
-		f.c.log.Warn("watch failed", "kind", gk.String(), "namespace", f.cur.namespace, "error", err)
+	switch {
+	case unreachable(err): // one line for the cluster, not one for each kind
+		if f.c.down.CompareAndSwap(false, true) {
+			f.c.log.Warn("cluster does not answer", "error", err)
+		}
+	case first:
+		f.log("watch failed", slog.LevelWarn, "error", err)
 	}
 	switch fault.KindOf(err) {
 	case fault.Denied, fault.NotFound:
-		f.c.forget(gk) // what Manage promised no longer holds
+		f.c.forget(f.t.spec.gvk.GroupKind()) // what Manage promised no longer holds
 	}
 	if fault.Is(err, fault.NotFound) {
 		f.c.finder.look()
 	}
 	f.c.changed.notify()
+}
+
+// log reports on kinds that nobody manages only to those who look for it: Stats has the same.
+func (f *feed) log(msg string, level slog.Level, args ...any) {
+	if !f.t.spec.full {
+		level = slog.LevelDebug
+	}
+	args = append([]any{"kind", f.t.spec.gvk.GroupKind().String(), "namespace", f.cur.namespace}, args...)
+	f.c.log.Log(f.ctx, level, msg, args...)
 }
 
 // state returns whether the table is filled and what is wrong now.
@@ -325,6 +361,6 @@ func classify(err error) error {
 
 // unreachable reports whether no API server answered at all.
 func unreachable(err error) bool {
-	var status apierrors.APIStatus
-	return err != nil && !errors.As(err, &status)
+	var request *url.Error
+	return errors.As(err, &request)
 }

@@ -2,7 +2,6 @@ package live
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"unique"
@@ -194,32 +193,10 @@ func (d decoder) ownerOf(u *unstructured.Unstructured) string {
 
 // split moves managedFields out of u, which it changes.
 func split(u *unstructured.Unstructured) *object.Live {
-	l := &object.Live{Object: u}
-	meta, ok := u.Object["metadata"].(map[string]any)
-	if !ok {
-		return l
-	}
-	entries, _ := meta["managedFields"].([]any)
-	delete(meta, "managedFields")
-	for _, e := range entries {
-		m, ok := e.(map[string]any)
-		if !ok {
-			continue
-		}
-		text := func(key string) string { s, _ := m[key].(string); return s }
-		man := object.Manager{
-			Name:        intern(text("manager")),
-			Operation:   intern(text("operation")),
-			Subresource: intern(text("subresource")),
-			Time:        text("time"),
-		}
-		if f, ok := m["fieldsV1"]; ok {
-			// Decoded JSON always encodes; were it not to, an entry without fields claims no field.
-			if data, err := json.Marshal(f); err == nil {
-				man.FieldsV1 = bytes.Clone(data)
-			}
-		}
-		l.Managers = append(l.Managers, man)
+	l := object.NewLive(u)
+	for i := range l.Managers {
+		m := &l.Managers[i]
+		m.Name, m.Operation, m.Subresource = intern(m.Name), intern(m.Operation), intern(m.Subresource)
 	}
 	return l
 }

@@ -243,7 +243,8 @@ func (c *client) step(r *rand.Rand) {
 	case 11:
 		switch r.IntN(4) {
 		case 0:
-			c.relist(c.watches[r.IntN(len(c.watches))])
+			w := c.watches[r.IntN(len(c.watches))] // a list is no older than what its watch has told
+			c.listAt(w, w.next+r.IntN(len(c.srv.log)-w.next+1))
 		case 1:
 			c.replaceWatch(r.IntN(6))
 		case 2: // a bookmark says how far the watch is
