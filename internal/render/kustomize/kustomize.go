@@ -40,6 +40,9 @@ func (r *renderer) Render(ctx context.Context, files source.FS, spec render.Spec
 	if err != nil {
 		return render.Manifests{}, err
 	}
+	if o := spec.Source.Kustomize; o != nil && o.Version != "" {
+		warnings = append(warnings, "spec.source.kustomize.version is ignored: kustomize is built in")
+	}
 	b := &build{ctx: ctx, files: files, dir: dir, options: options}
 	if err := b.overlay(spec); err != nil {
 		return render.Manifests{}, err
