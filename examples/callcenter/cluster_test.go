@@ -55,12 +55,12 @@ func TestCluster(t *testing.T) {
 				t.Fatal(err)
 			}
 			objects := build(t, overlays+env.name)
-			first := c.apply(ctx, t, namespace, objects)
+			c.apply(ctx, t, namespace, objects)
 			waitForWorkloads(ctx, t, box, namespace)
-			second := c.apply(ctx, t, namespace, objects)
-			for i, u := range objects {
-				if a, b := first[i].GetGeneration(), second[i].GetGeneration(); a != b {
-					t.Errorf("%s/%s: a second apply changed the spec (generation %d -> %d)", u.GetKind(), u.GetName(), a, b)
+			for _, u := range objects {
+				before := c.get(ctx, t, namespace, u).GetGeneration()
+				if after := c.apply(ctx, t, namespace, []*unstructured.Unstructured{u})[0].GetGeneration(); after != before {
+					t.Errorf("%s/%s: a second apply changed the spec (generation %d -> %d)", u.GetKind(), u.GetName(), before, after)
 				}
 			}
 		})
@@ -100,20 +100,11 @@ func (c *cluster) apply(ctx context.Context, t *testing.T, namespace string, obj
 	t.Helper()
 	var out []*unstructured.Unstructured
 	for _, u := range objects {
-		gvk := u.GroupVersionKind()
-		mapping, err := c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var target dynamic.ResourceInterface = c.client.Resource(mapping.Resource)
-		if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
-			target = c.client.Resource(mapping.Resource).Namespace(namespace)
-		}
 		data, err := json.Marshal(u)
 		if err != nil {
 			t.Fatal(err)
 		}
-		live, err := target.Patch(ctx, u.GetName(), types.ApplyPatchType, data,
+		live, err := c.resource(t, namespace, u).Patch(ctx, u.GetName(), types.ApplyPatchType, data,
 			metav1.PatchOptions{FieldManager: "example", FieldValidation: metav1.FieldValidationStrict})
 		if err != nil {
 			t.Fatalf("apply %s/%s: %v", u.GetKind(), u.GetName(), err)
@@ -121,6 +112,28 @@ func (c *cluster) apply(ctx context.Context, t *testing.T, namespace string, obj
 		out = append(out, live)
 	}
 	return out
+}
+
+func (c *cluster) get(ctx context.Context, t *testing.T, namespace string, u *unstructured.Unstructured) *unstructured.Unstructured {
+	t.Helper()
+	live, err := c.resource(t, namespace, u).Get(ctx, u.GetName(), metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return live
+}
+
+func (c *cluster) resource(t *testing.T, namespace string, u *unstructured.Unstructured) dynamic.ResourceInterface {
+	t.Helper()
+	gvk := u.GroupVersionKind()
+	mapping, err := c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
+		return c.client.Resource(mapping.Resource).Namespace(namespace)
+	}
+	return c.client.Resource(mapping.Resource)
 }
 
 func (c *cluster) waitEstablished(ctx context.Context, t *testing.T) {
@@ -149,7 +162,8 @@ func (c *cluster) waitEstablished(ctx context.Context, t *testing.T) {
 
 func crds(t *testing.T) []*unstructured.Unstructured { return build(t, "infrastructure/k8s/crds") }
 
-// waitForWorkloads waits until every Deployment and StatefulSet has all its pods ready.
+// waitForWorkloads waits until every Deployment and StatefulSet has all its pods ready, and as many of them as its
+// autoscaler wants at least.
 func waitForWorkloads(ctx context.Context, t *testing.T, box *sandbox.Sandbox, namespace string) {
 	t.Helper()
 	var waiting []string
@@ -169,8 +183,16 @@ func unready(ctx context.Context, box *sandbox.Sandbox, namespace string) ([]str
 	if err != nil {
 		return nil, err
 	}
+	autoscalers, err := box.Client().AutoscalingV2().HorizontalPodAutoscalers(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	least := map[string]int32{}
+	for _, a := range autoscalers.Items {
+		least[a.Spec.ScaleTargetRef.Name] = *a.Spec.MinReplicas
+	}
 	for _, d := range deployments.Items {
-		if !deployed(d) {
+		if !deployed(d) || *d.Spec.Replicas < least[d.Name] {
 			out = append(out, "Deployment/"+d.Name)
 		}
 	}

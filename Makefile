@@ -1,0 +1,78 @@
+# make demo    shows the main job on a Kubernetes API server that it starts itself
+# make test    builds the sandbox and runs all tests
+# make check   what to run before each commit: format, vet, staticcheck, architecture and unit tests
+# make help    lists everything
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := build
+
+GO      ?= go
+BIN     := $(CURDIR)/bin
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+# Kubernetes is linked into the sandbox and is large: two packages at a time keep a small machine from swapping.
+PARALLEL ?= 2
+TIMEOUT  ?= 20m
+# Programs and tests are built with the same flags, and with those of a plain "go test", so that a machine compiles
+# Kubernetes once. -trimpath and CGO_ENABLED=0 would each make that twice: "make release" alone sets them.
+LDFLAGS  :=
+# belay alone says which version it is: a link of the sandbox with every commit would cost its time for nothing.
+LINK_belay = -X main.version=$(VERSION)
+
+STATICCHECK    := $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+CONTROLLER_GEN := $(GO) run sigs.k8s.io/controller-tools/cmd/controller-gen@v0.20.0
+
+PROGRAMS := $(patsubst cmd/%/main.go,%,$(wildcard cmd/*/main.go))
+# Packages that do not link Kubernetes itself. vet and staticcheck would have to read all of it for the others.
+LIGHT = $(shell $(GO) list ./... | grep -v -e /cmd/belay-sandbox -e /internal/sandbox)
+# Packages whose tests run under the race detector: goroutines share state there, and no test starts a cluster.
+RACE := ./internal/source/... ./internal/render/... ./internal/diff/... ./internal/apply ./internal/health/... \
+	./internal/object/... ./internal/fault/...
+
+.PHONY: help build release $(PROGRAMS) demo test test-race lint format check generate bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+build: $(PROGRAMS) ## build every program into bin/
+
+$(PROGRAMS):
+	@mkdir -p $(BIN)
+	$(GO) build $(BUILDFLAGS) -ldflags '$(strip $(LDFLAGS) $(LINK_$@))' -o $(BIN)/$@ ./cmd/$@
+
+release: ## build static programs that do not depend on where they were built
+	CGO_ENABLED=0 $(MAKE) --no-print-directory build BUILDFLAGS=-trimpath LDFLAGS='-s -w'
+
+demo: build ## show the main job on a cluster of its own
+	$(BIN)/belay-demo
+
+test: belay-sandbox ## run all tests
+	BELAY_SANDBOX_BIN=$(BIN)/belay-sandbox $(GO) test -p $(PARALLEL) -timeout $(TIMEOUT) ./...
+
+test-race: ## run the tests of concurrent packages under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race -short -p $(PARALLEL) -timeout $(TIMEOUT) $(RACE)
+
+format: ## format the Go code
+	gofmt -w $$(git ls-files -co --exclude-standard '*.go')
+
+lint: ## vet and staticcheck
+	$(GO) vet ./...
+	$(STATICCHECK) $(LIGHT)
+
+check: ## format, vet, staticcheck, architecture and unit tests: before each commit
+	@unformatted="$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go'))"; \
+	if [[ -n "$$unformatted" ]]; then echo "not formatted (make format):"; echo "$$unformatted"; exit 1; fi
+	$(MAKE) --no-print-directory lint
+	$(GO) test ./internal/archtest
+	$(GO) test -short -p $(PARALLEL) -timeout $(TIMEOUT) $(LIGHT)
+
+generate: ## generate deep copies and custom resource definitions; leaves the tree as it is when all is up to date
+	$(CONTROLLER_GEN) object crd:maxDescLen=0 paths=./api/... output:crd:dir=config/crd
+
+bench: ## run the benchmarks of the packages
+	$(GO) test -run '^$$' -bench . -benchmem -p 1 -timeout $(TIMEOUT) $(LIGHT)
+
+clean: ## remove what was built and the demo's data
+	rm -rf $(BIN) $(CURDIR)/.demo
