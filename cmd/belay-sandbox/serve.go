@@ -16,6 +16,7 @@ import (
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/belaycd/belay/internal/sandbox/cloud"
 	"github.com/belaycd/belay/internal/sandbox/controlplane"
 	"github.com/belaycd/belay/internal/sandbox/nodes"
 	"github.com/belaycd/belay/internal/sandbox/pods"
@@ -102,7 +103,8 @@ func simulate(ctx context.Context, plane *controlplane.ControlPlane, o options, 
 		Count: o.nodes, Address: address, Port: listener.Addr().(*net.TCPAddr).Port, Version: controlplane.Version().GitVersion,
 	}, s.log)
 	runner := pods.NewRunner(client, keeper.Names(), address, s.log)
-	if err := keeper.Ensure(ctx); err != nil {
+	provider := cloud.NewProvider(client, s.log)
+	if err := errors.Join(keeper.Ensure(ctx), provider.Ensure(ctx)); err != nil {
 		_ = listener.Close() // nothing was served
 		return err
 	}
@@ -113,6 +115,7 @@ func simulate(ctx context.Context, plane *controlplane.ControlPlane, o options, 
 	for name, run := range map[string]func() error{
 		"nodes":   func() error { keeper.Run(ctx); return nil },
 		"pods":    func() error { return runner.Run(ctx) },
+		"cloud":   func() error { return provider.Run(ctx) },
 		"kubelet": func() error { return runner.Serve(ctx, listener, kubelet) },
 	} {
 		s.wait.Go(func() {
