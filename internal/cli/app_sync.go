@@ -11,25 +11,21 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/object"
 )
 
 type syncOptions struct {
 	appFlags
-	output          string
-	selector        string
-	projects        []string
-	resources       []string
-	labels          []string
-	revision        string
-	revisions       []string
-	sourcePositions []int64
-	sourceNames     []string
-	info            []string
-	strategy        string
-	local           string
-	localRoot       string
-	timeout         seconds
-	retry           retryFlags
+	planFlags
+	output    string
+	selector  string
+	projects  []string
+	resources []string
+	labels    []string
+	info      []string
+	strategy  string
+	timeout   seconds
+	retry     retryFlags
 
 	prune, dryRun, force, replace, serverSide, async     bool
 	outOfSyncOnly, preview, previewChanges, yes, noRetry bool
@@ -64,7 +60,7 @@ func (c *cli) appSync() *cobra.Command {
 			return c.sync(cmd.Context(), conn, args, o)
 		},
 	}
-	o.bind(cmd.Flags())
+	o.appFlags.bind(cmd.Flags())
 	c.outputFlag(cmd, &o.output, "wide", "json", "yaml", "jsonl", "tree", "tree=detailed")
 	o.bindSync(cmd)
 	return cmd
@@ -72,12 +68,9 @@ func (c *cli) appSync() *cobra.Command {
 
 func (o *syncOptions) bindSync(cmd *cobra.Command) {
 	fs := cmd.Flags()
+	o.planFlags.bind(fs)
 	fs.StringVarP(&o.selector, "selector", "l", "", "all applications with these labels")
 	fs.StringArrayVar(&o.projects, "project", nil, "all applications of this project (may be repeated)")
-	fs.StringVar(&o.revision, "revision", "", "sync to this revision and not to the one in the spec")
-	fs.StringArrayVar(&o.revisions, "revisions", nil, "revisions of several sources, with --source-positions or --source-names")
-	fs.Int64SliceVar(&o.sourcePositions, "source-positions", nil, "positions of the sources that --revisions name, from 1")
-	fs.StringArrayVar(&o.sourceNames, "source-names", nil, "names of the sources that --revisions name")
 	fs.BoolVar(&o.prune, "prune", false, "delete objects that are no longer in Git")
 	fs.BoolVar(&o.dryRun, "dry-run", false, "let the controller try the sync without effect")
 	fs.BoolVar(&o.preview, "preview", false, "print what a sync would change and stop")
@@ -93,8 +86,6 @@ func (o *syncOptions) bindSync(cmd *cobra.Command) {
 	fs.StringArrayVar(&o.info, "info", nil, "key=value to keep with the operation (may be repeated)")
 	fs.StringVar(&o.strategy, "strategy", "", "apply or hook (default: hook)")
 	fs.BoolVar(&o.outOfSyncOnly, "apply-out-of-sync-only", false, "apply only objects that are out of sync")
-	fs.StringVar(&o.local, "local", "", "sync manifests of this local directory and not those in Git")
-	fs.StringVar(&o.localRoot, "local-repo-root", "", "root of the repository that --local lies in")
 	o.retry.bind(fs)
 }
 
@@ -105,11 +96,8 @@ func (o *syncOptions) check() error {
 	if o.preview && o.async || o.preview && o.previewChanges {
 		return usageError("--preview stops before a sync: it goes with neither --async nor --preview-changes")
 	}
-	if o.local != "" && (o.revision != "" || len(o.revisions) > 0) {
-		return usageError("give --local or --revision, not both")
-	}
-	if len(o.revisions) > 0 && len(o.revisions) != max(len(o.sourcePositions), len(o.sourceNames)) {
-		return usageError("each of --revisions needs one --source-positions or --source-names")
+	if err := o.planFlags.check(); err != nil {
+		return err
 	}
 	for _, kv := range slices.Concat(o.info, o.labels) {
 		if key, _, ok := strings.Cut(kv, "="); !ok || key == "" {
@@ -144,6 +132,22 @@ func (c *cli) sync(ctx context.Context, conn *Connection, args []string, o *sync
 	}
 	f := classify(failures[0])
 	return &Failure{Exit: f.Exit, Code: f.Code, Err: fmt.Errorf("%d of %d applications did not sync", len(failures), len(keys))}
+}
+
+// confirm asks whether to go on after a preview. Without a terminal there is nobody to ask.
+func (c *cli) confirm(found, yes bool) (bool, error) {
+	if !found || yes {
+		return true, nil
+	}
+	a := newAsker(c)
+	if !a.terminal {
+		return false, usageError("--preview-changes cannot ask without a terminal: add --assumeYes")
+	}
+	ok, err := a.ask("Do you want to continue?")
+	if err == nil && !ok {
+		fmt.Fprintln(c.Err, "nothing was changed")
+	}
+	return ok, err
 }
 
 // syncRequest is what one application is asked for.
@@ -188,6 +192,58 @@ func (c *cli) syncOne(ctx context.Context, conn *Connection, key appKey, r syncR
 		what: "sync", output: o.output, timeout: o.timeout.duration(), filter: r.filter,
 		pruneMatters: !o.dryRun && r.filter.empty() && len(r.labelled) == 0,
 	})
+}
+
+// fromPlanner renders what an operation on local manifests or by labels needs.
+func (c *cli) fromPlanner(ctx context.Context, conn *Connection, key appKey, r *syncRequest) (err error) {
+	if r.o.local == "" && len(r.o.labels) == 0 {
+		return nil
+	}
+	app, err := conn.getApp(ctx, key)
+	if err != nil {
+		return err
+	}
+	opts, err := r.o.options(app)
+	if err != nil {
+		return err
+	}
+	planner, err := c.planner(ctx, conn)
+	if err != nil {
+		return err
+	}
+	defer func() { err = firstError(err, planner.Close()) }()
+	manifests, err := planner.Manifests(ctx, app, opts)
+	if err != nil {
+		return fmt.Errorf("render application %s: %w", key, err)
+	}
+	c.warn(manifests.Warnings)
+	for _, u := range manifests.Objects {
+		if r.o.local != "" {
+			data, err := u.MarshalJSON()
+			if err != nil {
+				return fmt.Errorf("encode %s: %w", object.RefOf(u), err)
+			}
+			r.manifests = append(r.manifests, string(data))
+		}
+		if len(r.o.labels) > 0 && hasLabels(u.GetLabels(), r.o.labels) {
+			ref := object.RefOf(u)
+			r.labelled = append(r.labelled, v1alpha1.SyncOperationResource{Group: ref.Group, Kind: ref.Kind, Namespace: ref.Namespace, Name: ref.Name})
+		}
+	}
+	if len(r.o.labels) > 0 && len(r.labelled) == 0 {
+		return &Failure{Exit: ExitUsage, Code: "ResourceNotFound", Err: fmt.Errorf("application %s has no object with the labels %s", key, strings.Join(r.o.labels, ","))}
+	}
+	return nil
+}
+
+func hasLabels(have map[string]string, pairs []string) bool {
+	for _, p := range pairs {
+		k, v, _ := strings.Cut(p, "=")
+		if got, ok := have[k]; !ok || got != v {
+			return false
+		}
+	}
+	return true
 }
 
 // operation decides whether the application may be synced as asked, and by which operation.
@@ -265,30 +321,6 @@ func (o *syncOptions) syncStrategy() *v1alpha1.SyncStrategy {
 		return &v1alpha1.SyncStrategy{Apply: &v1alpha1.SyncStrategyApply{Force: o.force}}
 	}
 	return &v1alpha1.SyncStrategy{Hook: &v1alpha1.SyncStrategyHook{SyncStrategyApply: v1alpha1.SyncStrategyApply{Force: o.force}}}
-}
-
-// revisionsFor gives one revision per source, empty where none was named.
-func (o *syncOptions) revisionsFor(app *v1alpha1.Application) ([]string, error) {
-	revisions := make([]string, len(app.Spec.Sources))
-	if o.revision != "" {
-		return nil, usageError("application %s has several sources: use --revisions with --source-positions", qualified(app))
-	}
-	if len(o.revisions) == 0 {
-		return nil, nil
-	}
-	for i, revision := range o.revisions {
-		at := -1
-		if len(o.sourceNames) > 0 {
-			at = slices.IndexFunc(app.Spec.Sources, func(s v1alpha1.ApplicationSource) bool { return s.Name == o.sourceNames[i] })
-		} else {
-			at = int(o.sourcePositions[i]) - 1
-		}
-		if at < 0 || at >= len(revisions) {
-			return nil, usageError("application %s has no such source for revision %q", qualified(app), revision)
-		}
-		revisions[at] = revision
-	}
-	return revisions, nil
 }
 
 func (c *cli) printAsync(app *v1alpha1.Application, format string) error {

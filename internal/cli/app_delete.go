@@ -1,0 +1,254 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/belaycd/belay/api/v1alpha1"
+)
+
+type deleteOptions struct {
+	appFlags
+	cascade     bool
+	propagation string
+	yes, wait   bool
+	selector    string
+	timeout     seconds
+}
+
+func (c *cli) appDelete() *cobra.Command {
+	o := &deleteOptions{}
+	cmd := &cobra.Command{
+		Use: "delete [APPNAME... | -l SELECTOR]", Short: "Delete applications, with or without their objects",
+		Example: `  # the application and all its objects, after a question
+  belay app delete callcenter-ai-dev
+  # leave the objects in the cluster
+  belay app delete callcenter-ai-dev --cascade=false
+  # without a question, and wait until it is gone
+  belay app delete callcenter-ai-dev -y --wait`,
+		Args:              argCount(0, -1, "names of applications"),
+		ValidArgsFunction: c.completeApps(-1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !slices.Contains([]string{"foreground", "background", "orphan"}, o.propagation) {
+				return usageError("unknown propagation policy %q: it is foreground or background", o.propagation)
+			}
+			conn, err := c.connect()
+			if err != nil {
+				return err
+			}
+			keys, err := c.chooseApps(cmd.Context(), conn, args, listOptions{appFlags: o.appFlags, selector: o.selector})
+			if err != nil {
+				return err
+			}
+			return c.delete(cmd.Context(), conn, keys, o)
+		},
+	}
+	o.bind(cmd.Flags())
+	fs := cmd.Flags()
+	fs.BoolVar(&o.cascade, "cascade", true, "delete the objects of the application as well")
+	fs.StringVarP(&o.propagation, "propagation-policy", "p", "foreground", "foreground or background")
+	fs.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
+	fs.BoolVar(&o.wait, "wait", false, "wait until the applications are gone")
+	fs.StringVarP(&o.selector, "selector", "l", "", "all applications with these labels")
+	fs.Var(&o.timeout, "timeout", "with --wait: give up after this time (0: never)")
+	return cmd
+}
+
+func (c *cli) delete(ctx context.Context, conn *Connection, keys []appKey, o *deleteOptions) error {
+	asker := newAsker(c)
+	for _, key := range keys {
+		// Look first: nobody wants to confirm the deletion of what does not exist.
+		if _, err := conn.getApp(ctx, key); err != nil {
+			return err
+		}
+		what := "and all its resources"
+		if !o.cascade {
+			what = "and leave its resources in the cluster"
+		}
+		// As with argocd and kubectl, a script is not asked.
+		if !o.yes && asker.terminal {
+			ok, err := asker.ask(fmt.Sprintf("Are you sure you want to delete '%s' %s?", key, what))
+			if err != nil {
+				return err
+			}
+			if !ok {
+				fmt.Fprintf(c.Err, "application '%s' is kept\n", key.Name)
+				continue
+			}
+		}
+		if err := conn.deleteApp(ctx, key, o); err != nil {
+			return fmt.Errorf("delete application %s: %w", key, err)
+		}
+		if o.wait {
+			if err := c.waitGone(ctx, conn, key, o.timeout.duration()); err != nil {
+				return err
+			}
+		}
+		fmt.Fprintf(c.Out, "application '%s' deleted\n", key.Name)
+	}
+	return nil
+}
+
+// deleteApp sets the finalizer that says what becomes of the objects, then deletes.
+func (c *Connection) deleteApp(ctx context.Context, key appKey, o *deleteOptions) error {
+	app, err := c.changeApp(ctx, key, func(app *v1alpha1.Application) (map[string]any, error) {
+		want := cascadeFinalizers(app.Finalizers, o)
+		if slices.Equal(want, app.Finalizers) || app.DeletionTimestamp != nil && o.cascade {
+			return nil, nil // finalizers cannot be added to what is being deleted
+		}
+		return map[string]any{"metadata": map[string]any{"finalizers": want}}, nil
+	})
+	if err != nil {
+		return err
+	}
+	rctx, cancel := c.request(ctx)
+	defer cancel()
+	// The object whose finalizers were settled, and no other of that name.
+	err = c.Client.Delete(rctx, app, client.Preconditions{UID: &app.UID})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+// cascadeFinalizers keeps foreign finalizers and has the one of the wanted cascade.
+func cascadeFinalizers(have []string, o *deleteOptions) []string {
+	want := []string{}
+	for _, f := range have {
+		if f != v1alpha1.FinalizerResources && !strings.HasPrefix(f, v1alpha1.FinalizerResources+"/") {
+			want = append(want, f)
+		}
+	}
+	if !o.cascade || o.propagation == "orphan" {
+		return want
+	}
+	if o.propagation == "background" {
+		return append(want, v1alpha1.FinalizerBackground)
+	}
+	return append(want, v1alpha1.FinalizerResources)
+}
+
+func (c *cli) waitGone(ctx context.Context, conn *Connection, key appKey, timeout time.Duration) error {
+	bounded, cancel := withTimeout(ctx, timeout)
+	defer cancel()
+	p := c.newProgress("delete " + key.String())
+	defer p.close()
+	err := conn.watchApp(bounded, key, func(app *v1alpha1.Application) (bool, error) {
+		p.show(app)
+		return app == nil, nil
+	})
+	if timedOut(ctx, err) {
+		return &Failure{Exit: ExitAPI, Code: "Timeout", Err: fmt.Errorf("application %s is not gone after %s", key, timeout),
+			Hint: "belay app get " + key.String() + " shows what it waits for"}
+	}
+	return err
+}
+
+// asker asks yes-or-no questions on the terminal.
+type asker struct {
+	in       *bufio.Reader
+	err      io.Writer
+	terminal bool
+}
+
+func newAsker(c *cli) *asker {
+	f, ok := c.In.(*os.File)
+	return &asker{in: bufio.NewReader(c.In), err: c.Err, terminal: ok && term.IsTerminal(int(f.Fd()))}
+}
+
+// ask waits for an answer; anything but yes is no.
+func (a *asker) ask(question string) (bool, error) {
+	fmt.Fprintf(a.err, "%s [y/n] ", question)
+	line, err := a.in.ReadString('\n')
+	if err != nil && err != io.EOF {
+		return false, fmt.Errorf("read the answer: %w", err)
+	}
+	answer := strings.ToLower(strings.TrimSpace(line))
+	return answer == "y" || answer == "yes", nil
+}
+
+type patchOptions struct {
+	appFlags
+	patch, kind string
+}
+
+func (c *cli) appPatch() *cobra.Command {
+	o := &patchOptions{}
+	cmd := &cobra.Command{
+		Use: "patch APPNAME", Short: "Patch an application",
+		Example: `  belay app patch shop-dev --patch '[{"op": "replace", "path": "/spec/source/path", "value": "overlays/dev"}]'
+  belay app patch shop-dev --type merge --patch '{"spec": {"source": {"targetRevision": "main"}}}'`,
+		Args:              argCount(1, 1, "the name of an application"),
+		ValidArgsFunction: c.completeApps(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			conn, err := c.connect()
+			if err != nil {
+				return err
+			}
+			key, err := o.key(args[0], conn.Namespace)
+			if err != nil {
+				return err
+			}
+			kinds := map[string]types.PatchType{"json": types.JSONPatchType, "merge": types.MergePatchType}
+			kind, ok := kinds[o.kind]
+			if !ok || o.patch == "" {
+				return usageError("--patch is needed, and --type is json or merge")
+			}
+			raw, err := conn.getRaw(cmd.Context(), key)
+			if err != nil {
+				return err
+			}
+			rctx, cancel := conn.request(cmd.Context())
+			defer cancel()
+			if err := conn.Client.Patch(rctx, raw, client.RawPatch(kind, []byte(o.patch))); err != nil {
+				return fmt.Errorf("patch application %s: %w", key, err)
+			}
+			return printYAML(c.Out, plainObject(raw))
+		},
+	}
+	o.bind(cmd.Flags())
+	cmd.Flags().StringVar(&o.patch, "patch", "", "the patch, in JSON")
+	cmd.Flags().StringVar(&o.kind, "type", "json", "json (RFC 6902) or merge (RFC 7386)")
+	return cmd
+}
+
+func (c *cli) appConfirmDeletion() *cobra.Command {
+	o := &appFlags{}
+	cmd := &cobra.Command{
+		Use: "confirm-deletion APPNAME", Short: "Confirm deletions that wait for it (Prune=confirm, Delete=confirm)",
+		Example:           "  belay app confirm-deletion callcenter-ai-prod",
+		Args:              argCount(1, 1, "the name of an application"),
+		ValidArgsFunction: c.completeApps(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			conn, err := c.connect()
+			if err != nil {
+				return err
+			}
+			key, err := o.key(args[0], conn.Namespace)
+			if err != nil {
+				return err
+			}
+			now := c.Now().UTC().Format(time.RFC3339)
+			annotations := map[string]any{v1alpha1.AnnotationDeletionApproved: now}
+			if _, err := conn.patchApp(cmd.Context(), key, map[string]any{"metadata": map[string]any{"annotations": annotations}}); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(c.Out, "Application '%s' updated successfully\n", key.Name)
+			return err
+		},
+	}
+	o.bind(cmd.Flags())
+	return cmd
+}
