@@ -40,7 +40,7 @@ func direction(from, to string) []string {
 			wrong(only.reason)
 		}
 	}
-	if a.rank == tool {
+	if a.rank == tool || belowAny(from, testSupport()) {
 		return problems
 	}
 	if a.path != b.path {
@@ -83,6 +83,8 @@ func TestDirection(t *testing.T) {
 		{"internal/reconcile", "internal/source/git", false},
 		{"internal/app", "internal/source/git", true},
 		{"internal/app", "internal/sandbox", false},
+		{"internal/app", "internal/source/sourcetest", false},
+		{"internal/source/sourcetest", "internal/gitserver", true},
 		{"internal/sandbox", "internal/sandbox/pki", true},
 		{"internal/reconcile", "internal/app", false},
 		{"internal/reconcile", "internal/gitserver", false},
@@ -122,6 +124,13 @@ func TestPurePackages(t *testing.T) {
 		for _, imported := range p.Imports {
 			if slices.Contains(forbiddenInPure(), imported) {
 				t.Errorf("%s is pure and imports %s: %s", p.rel, imported, l.reason)
+			}
+		}
+		for _, f := range p.files {
+			for _, member := range uses(f.ast, "os") {
+				if member != "Expand" {
+					t.Errorf("%s is pure and uses os.%s: %s", f.rel, member, l.reason)
+				}
 			}
 		}
 	}

@@ -87,7 +87,7 @@ func parameters(fn *ast.FuncDecl) int {
 	return n
 }
 
-// globals finds init functions and package variables that can change.
+// globals finds init functions and package variables that can change. The linker sets the version of a program.
 func globals(f file) []breach {
 	var out []breach
 	for _, decl := range f.ast.Decls {
@@ -103,7 +103,7 @@ func globals(f file) []breach {
 			for _, spec := range d.Specs {
 				v := spec.(*ast.ValueSpec)
 				for i, name := range v.Names {
-					if !constant(d, v, i) {
+					if !constant(d, v, i) && !(below(f.rel, "cmd") && name.Name == "version") {
 						out = append(out, breach{f.rel + ":" + name.Name, 1,
 							f.position(v) + ": package variable " + name.Name + " can change: make it a constant, a function or a field"})
 					}
@@ -115,7 +115,7 @@ func globals(f file) []breach {
 }
 
 // constant reports whether a package variable is one of the forms that nobody changes: var _ T = ..., error sentinels,
-// compiled regular expressions, embedded files, and the version that the linker sets in a program.
+// compiled regular expressions and embedded files.
 func constant(d *ast.GenDecl, v *ast.ValueSpec, i int) bool {
 	if v.Names[i].Name == "_" || embedded(d.Doc) || embedded(v.Doc) {
 		return true
@@ -157,34 +157,45 @@ func hiddenInputs(p *pkg, f file) []breach {
 		return nil
 	}
 	banned := map[string]string{}
-	for name, selectors := range map[string][]string{
-		"os":   {"Getenv", "LookupEnv", "Environ", "ExpandEnv", "Exit"},
-		"time": {"Now", "Since", "Until"},
-	} {
-		if name == "time" && l.rank > 11 {
-			continue
-		}
-		for _, s := range selectors {
-			banned[name+"."+s] = map[string]string{"os": "only cmd reads the environment and exits", "time": "the clock is injected"}[name]
+	for _, member := range []string{"Getenv", "LookupEnv", "Environ", "ExpandEnv", "Exit"} {
+		banned["os."+member] = "only cmd reads the environment and exits"
+	}
+	if l.rank <= 11 {
+		for _, member := range []string{"Now", "Since", "Until"} {
+			banned["time."+member] = "the clock is injected"
 		}
 	}
 	var out []breach
-	names := importNames(f.ast)
-	ast.Inspect(f.ast, func(n ast.Node) bool {
-		e, ok := n.(ast.Expr)
-		if !ok {
-			return true
-		}
-		local, member, ok := strings.Cut(callee(e), ".")
-		if !ok {
-			return true
-		}
-		if what := names[local] + "." + member; banned[what] != "" {
+	eachUse(f.ast, func(n ast.Node, imported, member string) {
+		if what := imported + "." + member; banned[what] != "" {
 			out = append(out, breach{f.rel + ":" + what, 1, f.position(n) + " uses " + what + ": " + banned[what]})
+		}
+	})
+	return out
+}
+
+// uses returns the members of an imported package that a file names.
+func uses(f *ast.File, pkg string) []string {
+	var out []string
+	eachUse(f, func(_ ast.Node, imported, member string) {
+		if imported == pkg {
+			out = append(out, member)
+		}
+	})
+	return out
+}
+
+// eachUse calls found for every member of an imported package that a file names.
+func eachUse(f *ast.File, found func(n ast.Node, imported, member string)) {
+	names := importNames(f)
+	ast.Inspect(f, func(n ast.Node) bool {
+		if e, ok := n.(ast.Expr); ok {
+			if local, member, ok := strings.Cut(callee(e), "."); ok && names[local] != "" {
+				found(n, names[local], member)
+			}
 		}
 		return true
 	})
-	return out
 }
 
 // importNames maps the local names of a file's imports to their paths.
