@@ -44,6 +44,7 @@ func (c *container) adopt(m *machine, s core.ContainerStatus) {
 		c.wanted = m.began
 		if c.reason == reasonCrashLoop && c.last != nil {
 			c.notBefore = c.last.endedAt.Add(m.backoff.delay(c.quick))
+			c.quick++
 		}
 	}
 }
