@@ -114,7 +114,7 @@ func BenchmarkGet(b *testing.B) {
 	b.Run("Owned", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if len(f.c.Owned(ns + "1")) != 10 {
+			if len(f.c.Owned(ns+"1")) != 10 {
 				b.Fatal("not 10")
 			}
 		}

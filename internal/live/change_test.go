@@ -120,7 +120,8 @@ func TestKindsComeAndGo(t *testing.T) {
 	}
 
 	// The kinds were asked for before, so that they are followed in full from the start when they come back.
-	f.apply(crd(group, "v1"))
+	// Observe says so before the watch does, and Manage waits until the server is done with the definition.
+	f.c.Observe(f.apply(crd(group, "v1")))
 	f.manage(cat)
 }
 
@@ -415,4 +416,47 @@ func TestBrokenListsDeleteNothing(t *testing.T) {
 	}
 	f.apply(cm(ns, "a", ns, "2"))
 	f.until("the cache follows again", func() bool { l, _ := f.c.Get(cmRef(ns, "a")); return data(l) == "2" })
+}
+
+// What happened while the cache was cut off is made up for by the next list.
+func TestMissedChangesAreReported(t *testing.T) {
+	s := sandbox.Start(t)
+	g, conf := newGate(t, s.RESTConfig())
+	f := run(t, live.Config{REST: conf, MaxBackoff: 50 * time.Millisecond}).ready()
+	ns := s.Namespace(t)
+	f.manage(configMap)
+	f.apply(cm(ns, "goes", ns, "1"))
+	f.apply(cm(ns, "changes", ns, "1"))
+	f.until("both are cached", func() bool { return len(f.c.Owned(ns)) == 2 })
+
+	g.answer(func(w http.ResponseWriter, r *http.Request) bool {
+		away := r.URL.Query().Get("watch") != "" || r.URL.Query().Get("resourceVersion") != ""
+		if away {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		return away
+	})
+	g.cut()
+	f.until("it is cut off", func() bool { return f.c.Healthy() != nil })
+	if err := f.dyn.Resource(configMaps).Namespace(ns).Delete(t.Context(), "goes", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	f.apply(cm(ns, "changes", ns, "2"))
+	f.apply(cm(ns, "comes", ns, "1"))
+	if len(f.c.Owned(ns)) != 2 {
+		t.Error("the cache is not cut off")
+	}
+	g.answer(func(http.ResponseWriter, *http.Request) bool { return false })
+	f.until("all is made up for", func() bool {
+		_, gone := f.c.Get(cmRef(ns, "goes"))
+		l, _ := f.c.Get(cmRef(ns, "changes"))
+		_, came := f.c.Get(cmRef(ns, "comes"))
+		return !gone && data(l) == "2" && came
+	})
+	for name, want := range map[string]live.EventKind{"goes": live.Deleted, "changes": live.Updated, "comes": live.Added} {
+		f.until(name+" has its event", func() bool {
+			events := f.eventsOf(cmRef(ns, name))
+			return len(events) > 0 && events[len(events)-1].Kind == want
+		})
+	}
 }

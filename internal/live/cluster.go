@@ -244,10 +244,14 @@ func (c *Cluster) Subscribe(fn func(Event)) (cancel func()) { return c.x.events.
 
 // Observe takes the object that the API server returned for a write, so that the next Get sees it before the watch
 // does. It is ignored when the watch is past it already, or when its kind is watched at another version. The content
-// must not be changed afterwards.
+// must not be changed afterwards. Of a CustomResourceDefinition or APIService it also announces the kinds: a Manage
+// that follows waits for them.
 func (c *Cluster) Observe(u *unstructured.Unstructured) {
 	if err := c.x.wrote(u); err != nil {
 		c.log.Warn("own write not cached, the watch will bring it", "error", err)
+	}
+	if service, ok := declares(u.GroupVersionKind().GroupKind()); ok {
+		c.note(declaration{service, u.GetName()}, u.GetGeneration(), false)
 	}
 }
 
@@ -259,7 +263,11 @@ func (c *Cluster) ObserveDeleted(ref object.Ref, uid types.UID) {
 		return // the name alone may meanwhile be another object's
 	}
 	c.x.gone(ref, uid)
-	c.cfg.Clock.AfterFunc(tombLife, func() { c.x.expire(ref.GroupKind(), uid) })
+	c.cfg.Clock.AfterFunc(tombLife, func() {
+		if c.x.expire(ref.GroupKind(), uid) {
+			c.log.Warn("object taken for deleted is still there", "object", ref.String(), "uid", string(uid))
+		}
+	})
 }
 
 // Version returns the server's version, such as v1.37.2, "" before discovery.

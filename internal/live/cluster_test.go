@@ -245,6 +245,38 @@ func TestOwnWritesAreSeenAtOnce(t *testing.T) {
 	}
 }
 
+func TestSubscriptionsEnd(t *testing.T) {
+	s := sandbox.Start(t)
+	f := run(t, live.Config{REST: s.RESTConfig()}).ready()
+	ns := s.Namespace(t)
+	calls := map[string]int{}
+	var mu sync.Mutex
+	cancels := map[string]func(){}
+	for _, who := range []string{"first", "second"} {
+		cancels[who] = f.c.Subscribe(func(e live.Event) {
+			mu.Lock()
+			defer mu.Unlock()
+			if e.Ref == cmRef(ns, "a") {
+				calls[who]++
+			}
+		})
+	}
+	heard := func(who string) int {
+		mu.Lock()
+		defer mu.Unlock()
+		return calls[who]
+	}
+	f.apply(cm(ns, "a", "", "1"))
+	f.until("both hear of it", func() bool { return heard("first") == 1 && heard("second") == 1 })
+	cancels["first"]()
+	cancels["first"]()
+	f.apply(cm(ns, "a", "", "2"))
+	f.until("one hears of it", func() bool { return heard("second") == 2 })
+	if heard("first") != 1 {
+		t.Error("called after cancel")
+	}
+}
+
 func TestChildren(t *testing.T) {
 	s := sandbox.Start(t)
 	f := run(t, live.Config{REST: s.RESTConfig()}).ready()

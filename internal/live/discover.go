@@ -86,14 +86,15 @@ func declares(gk schema.GroupKind) (service, ok bool) {
 	return false, false
 }
 
-// noteKind looks at a change of any object for one that adds or removes kinds.
-func (c *Cluster) noteKind(it *item, deleted bool) {
-	service, ok := declares(it.ref.GroupKind())
-	if !ok {
-		return
+// noteItem looks at a change that the watch reports for one that adds or removes kinds.
+func (c *Cluster) noteItem(it *item, deleted bool) {
+	if service, ok := declares(it.ref.GroupKind()); ok {
+		c.note(declaration{service, it.ref.Name}, it.live().Object.GetGeneration(), deleted)
 	}
-	d := declaration{service, it.ref.Name}
-	generation := it.live().Object.GetGeneration()
+}
+
+// note starts discovery when a declaration is news.
+func (c *Cluster) note(d declaration, generation int64, deleted bool) {
 	cat := c.catalog.Load()
 	f := c.finder
 
@@ -105,8 +106,8 @@ func (c *Cluster) noteKind(it *item, deleted bool) {
 		f.seen[d] = generation
 	}
 	reflected := cat != nil && cat.reflects(d) == !deleted
-	// Status changes of what is known already are of no interest, except where the server just complained.
-	cause := deleted || !known && !reflected || known && before != generation || service && !reflected
+	// Of a declaration that discovery reflects already, only a new generation is news, not its status.
+	cause := deleted || !reflected || known && before != generation
 	if cause {
 		f.waiting[d] = !deleted
 	}
@@ -131,6 +132,13 @@ func (f *finder) settleWaiting(cat *catalog) int {
 	return len(f.waiting)
 }
 
+// giveUp stops waiting: what was announced may never be served.
+func (f *finder) giveUp() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(f.waiting)
+}
+
 // expects reports whether a kind of this group is about to appear.
 func (f *finder) expects(group string) bool {
 	f.mu.Lock()
@@ -147,11 +155,13 @@ func (f *finder) expects(group string) bool {
 // from time to time without any cause.
 func (c *Cluster) discoverForever(ctx context.Context) {
 	pause := wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Steps: 30, Cap: c.cfg.MaxBackoff, Jitter: 0.2}
-	for ctx.Err() == nil && c.catalog.Load() == nil {
-		if err := c.RefreshDiscovery(ctx); err != nil {
-			c.log.Warn("discovery failed", "error", err)
-			c.pause(ctx, pause.Step())
+	for ctx.Err() == nil {
+		err := c.RefreshDiscovery(ctx)
+		if err == nil {
+			break
 		}
+		c.log.Warn("discovery failed", "error", err)
+		c.pause(ctx, pause.Step())
 	}
 	for ctx.Err() == nil {
 		period := c.cfg.DiscoveryPeriod
@@ -194,6 +204,7 @@ func (c *Cluster) chase(ctx context.Context) {
 			return
 		}
 	}
+	c.finder.giveUp()
 }
 
 func (c *Cluster) pause(ctx context.Context, d time.Duration) {
@@ -275,8 +286,9 @@ func (c *Cluster) discover(ctx context.Context) error {
 	c.keepServed(ctx, fresh, old)
 
 	c.catalog.Store(fresh)
-	c.follow()
-	c.ready.Store(true)
+	if c.follow() {
+		c.ready.Store(true)
+	}
 	return nil
 }
 

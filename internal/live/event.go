@@ -1,6 +1,7 @@
 package live
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/belaycd/belay/internal/object"
@@ -46,17 +47,18 @@ type queue struct {
 	pending []queued
 	wake    chan struct{}
 
-	subs   map[int]func(Event)
-	lastID int
-	total  uint64
+	subs  []*subscriber // replaced, never changed, so that run may read it without the lock
+	total uint64
 }
+
+type subscriber struct{ fn func(Event) }
 
 type queued struct {
 	before, after *item
 }
 
 func newQueue() *queue {
-	return &queue{wake: make(chan struct{}, 1), subs: map[int]func(Event){}}
+	return &queue{wake: make(chan struct{}, 1)}
 }
 
 func (q *queue) push(before, after *item) {
@@ -73,15 +75,14 @@ func (q *queue) push(before, after *item) {
 }
 
 func (q *queue) subscribe(fn func(Event)) (cancel func()) {
+	sub := &subscriber{fn}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.lastID++
-	id := q.lastID
-	q.subs[id] = fn
+	q.subs = append(slices.Clip(q.subs), sub)
 	return func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		delete(q.subs, id)
+		q.subs = slices.DeleteFunc(slices.Clone(q.subs), func(s *subscriber) bool { return s == sub })
 	}
 }
 
@@ -105,24 +106,18 @@ func (q *queue) run(done <-chan struct{}) {
 		q.mu.Unlock()
 		for _, c := range batch {
 			for _, e := range c.events() {
-				for _, fn := range q.current() {
-					fn(e)
+				for _, sub := range q.current() {
+					sub.fn(e)
 				}
 			}
 		}
 	}
 }
 
-func (q *queue) current() []func(Event) {
+func (q *queue) current() []*subscriber {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	fns := make([]func(Event), 0, len(q.subs))
-	for id := 1; id <= q.lastID && len(fns) < len(q.subs); id++ {
-		if fn, ok := q.subs[id]; ok {
-			fns = append(fns, fn)
-		}
-	}
-	return fns
+	return q.subs
 }
 
 func (c queued) events() []Event {

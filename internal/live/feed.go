@@ -305,7 +305,7 @@ func (f *feed) event(obj any, deleted bool) error {
 		return err
 	}
 	f.c.x.watched(f.t, f.cur, it, deleted)
-	f.c.noteKind(it, deleted)
+	f.c.noteItem(it, deleted)
 	return nil
 }
 
@@ -326,7 +326,7 @@ func (f *feed) Replace(list []any, resourceVersion string) error {
 	f.synced = true
 	f.mu.Unlock()
 	for _, it := range all {
-		f.c.noteKind(it, false)
+		f.c.noteItem(it, false)
 	}
 	f.c.changed.notify()
 	return nil

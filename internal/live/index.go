@@ -194,18 +194,21 @@ func (x *index) gone(ref object.Ref, uid types.UID) {
 	})
 }
 
-func (x *index) expire(gk schema.GroupKind, uid types.UID) {
+// expire ends the memory of a confirmed deletion and reports whether the object was there all the same.
+func (x *index) expire(gk schema.GroupKind, uid types.UID) (back bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	k := x.kinds[gk]
 	if k == nil {
-		return
+		return false
 	}
 	k.each(func(t *table) {
 		if ch, ok := t.onExpire(uid); ok {
 			x.apply(t, ch)
+			back = true
 		}
 	})
+	return back
 }
 
 // apply carries out a change. Only the active table is seen by the indexes and the subscribers.

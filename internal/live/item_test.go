@@ -147,3 +147,23 @@ func TestDecodeOddities(t *testing.T) {
 		t.Error("a string was decoded")
 	}
 }
+
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(configMap))
+	f.Add([]byte(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"ownerReferences":[1,{"uid":2}],"managedFields":[{"fieldsV1":"x"}]}}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		u := new(unstructured.Unstructured)
+		if u.UnmarshalJSON(text) != nil {
+			return
+		}
+		for _, full := range []bool{true, false} {
+			it, err := decoder{gvk: configMapGVK, full: full, owner: byLabel}.decode(u.DeepCopy())
+			if err != nil {
+				continue
+			}
+			if l := it.live(); l == nil || l.Object == nil || l.Partial == full {
+				t.Errorf("full=%v: %+v", full, l)
+			}
+		}
+	})
+}

@@ -157,10 +157,13 @@ func (c *Cluster) want(cat *catalog, gk schema.GroupKind) (spec, bool) {
 	return spec{gvk: k.GroupVersionKind, resource: k.Resource, namespaced: k.Namespaced, full: len(asked) > 0}, true
 }
 
-// follow starts and stops watches so that they match the catalog.
-func (c *Cluster) follow() {
+// follow starts and stops watches so that they match the catalog; before Run it does nothing and reports false.
+func (c *Cluster) follow() bool {
 	c.ctl.Lock()
 	defer c.ctl.Unlock()
+	if c.runCtx == nil {
+		return false
+	}
 	cat := c.catalog.Load()
 	for gk := range cat.kinds {
 		c.settle(cat, gk)
@@ -176,6 +179,7 @@ func (c *Cluster) follow() {
 			}
 		}
 	}
+	return true
 }
 
 // settle starts, changes or stops the watch of one kind. The caller holds ctl.
