@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -117,17 +118,54 @@ func BenchmarkWebhook(b *testing.B) {
 		}
 	}
 	read()
-	var total time.Duration
+	var total, cpu time.Duration
 	n := 0
 	for b.Loop() {
 		n++
 		repo.Commit("main", map[string]string{"apps/app-0007/file-1.yaml": fmt.Sprint("n: ", n)})
-		began := time.Now()
+		began, used := time.Now(), cpuTime(b)
 		if moved, err := s.Refresh(ctx, req.RepoURL); err != nil || !moved {
 			b.Fatalf("Refresh = %v, %v", moved, err)
 		}
 		read()
 		total += time.Since(began)
+		cpu += cpuTime(b) - used
 	}
 	b.ReportMetric(float64(total.Microseconds())/1000/float64(n), "ms/commit")
+	b.ReportMetric(float64(cpu.Microseconds())/1000/float64(n), "cpu-ms/commit")
+}
+
+// cpuTime is what this process, the server in it and all git processes that have ended have used.
+func cpuTime(b *testing.B) time.Duration {
+	var sum time.Duration
+	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
+		var u syscall.Rusage
+		if err := syscall.Getrusage(who, &u); err != nil {
+			b.Fatal(err)
+		}
+		sum += time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	}
+	return sum
+}
+
+// BenchmarkPoll is one look at a remote where nothing has moved.
+func BenchmarkPoll(b *testing.B) {
+	dir := b.TempDir()
+	monorepo(b, dir, 10)
+	srv := httptest.NewServer(gitserver.New(gitserver.Config{Dir: dir}))
+	b.Cleanup(srv.Close)
+	s := newSource(b, nil)
+	r, err := s.repo(srv.URL + "/mono.git")
+	if err != nil {
+		b.Fatal(err)
+	}
+	used := cpuTime(b)
+	n := 0
+	for b.Loop() {
+		n++
+		if err := r.list(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64((cpuTime(b)-used).Microseconds())/1000/float64(n), "cpu-ms/look")
 }

@@ -33,7 +33,7 @@ type Config struct {
 	Interval time.Duration
 	// Jitter returns what is added to one interval, so that not all remotes are asked at once; nil adds nothing.
 	Jitter func() time.Duration
-	// Git is the git program; empty means the one on PATH. 2.36 or newer is needed.
+	// Git is the git program; empty means the one on PATH. 2.33 or newer is needed.
 	Git string
 	// Env is added to git's environment, for example PATH, HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE.
 	Env []string

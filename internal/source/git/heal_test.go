@@ -218,7 +218,7 @@ func TestKilledReaderIsReplaced(t *testing.T) {
 
 func TestReadersAreBoundedAndEnd(t *testing.T) {
 	dir := t.TempDir()
-	s := newSource(t, func(c *Config) { c.MaxReaders, c.ReaderIdle = 3, 50 * time.Millisecond })
+	s := newSource(t, func(c *Config) { c.MaxReaders, c.ReaderIdle = 3, 50*time.Millisecond })
 	var snaps []source.Snapshot
 	for i := range 6 {
 		repo := sourcetest.NewRepo(t, dir, fmt.Sprint("r", i))

@@ -59,7 +59,7 @@ func parseURL(repoURL string) (remote, error) {
 		return remote{}, fault.New(fault.Invalid, "repository URL contains a space or a control character")
 	}
 	if strings.HasPrefix(s, "/") {
-		return remote{url: "file://" + s, scheme: "file", path: s}, nil
+		return fromURL(&url.URL{Scheme: "file", Path: s}) // git decodes percent signs in file URLs, so they are encoded
 	}
 	if host, repoPath, ok := splitSCP(s); ok {
 		return parseSCP(s, host, repoPath)
