@@ -293,7 +293,10 @@ func yamlText(u *unstructured.Unstructured) (string, error) {
 // printChanges prints why, and each field with both values and its owner. The lines are comments, so that the whole stays
 // readable for programs that read diffs.
 func printChanges(out io.Writer, p PlannedObject) error {
-	lines := []string{fmt.Sprintf("# %s: %s", p.Action, p.Reason)}
+	var lines []string
+	if p.Action != PlanNone {
+		lines = append(lines, fmt.Sprintf("# %s: %s", p.Action, p.Reason))
+	}
 	if p.Refused != "" {
 		lines = append(lines, "# refused: "+redactText(p.Refused))
 	}

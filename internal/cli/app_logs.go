@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/glob"
 	"github.com/belaycd/belay/internal/object"
 )
 
@@ -33,6 +33,7 @@ type logOptions struct {
 	group, kind, namespace, name string
 	filter                       string
 	timestamps, prefix           bool
+	names                        glob.Pattern // of name
 }
 
 func (c *cli) appLogs() *cobra.Command {
@@ -78,7 +79,10 @@ func (c *cli) appLogs() *cobra.Command {
 }
 
 // target is one container whose log is read.
-type target struct{ namespace, pod, container string }
+type target struct {
+	namespace, pod, container string
+	run                       int32 // restarts of the container; each run has a log of its own
+}
 
 func (t target) String() string { return t.pod + "/" + t.container }
 
@@ -121,7 +125,7 @@ func (c *cli) noteTo(t target, format string, args ...any) {
 	fmt.Fprintf(c.Err, "%s: %s\n", clean(t.String()), clean(redactText(fmt.Sprintf(format, args...))))
 }
 
-// lineFilter is the predicate of --filter.
+// lineFilter checks the selecting flags and returns the predicate of --filter.
 func (o *logOptions) lineFilter() (func(string) bool, error) {
 	if o.sinceSeconds < 0 || o.tail < 0 {
 		return nil, usageError("--tail and --since-seconds are not negative")
@@ -131,7 +135,8 @@ func (o *logOptions) lineFilter() (func(string) bool, error) {
 			return nil, usageError("--until-time: %w", err)
 		}
 	}
-	if _, err := path.Match(o.name, ""); err != nil {
+	var err error
+	if o.names, err = glob.Compile(firstOf(o.name, "*")); err != nil {
 		return nil, usageError("--name: %w", err)
 	}
 	text, negated := strings.CutPrefix(o.filter, "!")
@@ -159,7 +164,7 @@ func (o *logOptions) targets(pods []corev1.Pod) ([]target, error) {
 			for _, container := range list {
 				names[container.Name] = true
 				if o.container == "" || o.container == container.Name {
-					targets = append(targets, target{p.Namespace, p.Name, container.Name})
+					targets = append(targets, target{p.Namespace, p.Name, container.Name, restarts(p, container.Name)})
 				}
 			}
 		}
@@ -176,9 +181,23 @@ func (o *logOptions) targets(pods []corev1.Pod) ([]target, error) {
 	return targets, nil
 }
 
-// podLogOptions are the options of one request.
-func (o *logOptions) podLogOptions(t target) *corev1.PodLogOptions {
+func restarts(p *corev1.Pod, container string) int32 {
+	for _, list := range [][]corev1.ContainerStatus{p.Status.InitContainerStatuses, p.Status.ContainerStatuses} {
+		for _, s := range list {
+			if s.Name == container {
+				return s.RestartCount
+			}
+		}
+	}
+	return 0
+}
+
+// podLogOptions are the options of one request. A run that began while its log was waited for is read from its start.
+func (o *logOptions) podLogOptions(t target, fresh bool) *corev1.PodLogOptions {
 	opts := &corev1.PodLogOptions{Container: t.container, Follow: o.follow, Previous: o.previous, Timestamps: true}
+	if fresh {
+		return opts
+	}
 	if o.tail > 0 {
 		opts.TailLines = &o.tail
 	}
@@ -217,17 +236,13 @@ func newOwners(conn *Connection, app *v1alpha1.Application, o *logOptions) *owne
 	return w
 }
 
-// selects applies --group, --kind, --name and --namespace to an object of the application. A pod may be named itself.
+// selects applies --group, --kind, --name and --namespace to an object of the application.
 func (o *logOptions) selects(r object.Ref) bool {
 	if o.namespace != "" && o.namespace != r.Namespace {
 		return false
 	}
-	if o.kind == "Pod" {
-		return true // decided on the pod
-	}
-	match, err := path.Match(o.name, r.Name)
 	return (o.group == "" || o.group == r.Group) && (o.kind == "" || strings.EqualFold(o.kind, r.Kind)) &&
-		(o.name == "" || err == nil && match)
+		o.names.Match(r.Name)
 }
 
 // pods are the pods of the selection, by namespace and name.

@@ -7,14 +7,15 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apimachinery/pkg/util/wait"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -39,9 +40,6 @@ type bench struct {
 	env       map[string]string
 }
 
-// installed makes the CRDs once per test binary; the sandbox is shared as well.
-var installed sync.Once
-
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	s := sandbox.Start(t)
@@ -56,7 +54,7 @@ func newBench(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	b := &bench{t: t, sandbox: s, client: c, namespace: s.Namespace(t)}
-	installed.Do(b.installCRDs)
+	b.installCRDs()
 	return b
 }
 
@@ -71,7 +69,7 @@ func (b *bench) installCRDs() {
 		if err := yaml.UnmarshalStrict([]byte(doc), &crd); err != nil {
 			b.t.Fatal(err)
 		}
-		if err := b.client.Create(b.t.Context(), &crd); err != nil {
+		if err := b.client.Create(b.t.Context(), &crd); err != nil && !apierrors.IsAlreadyExists(err) {
 			b.t.Fatal(err)
 		}
 		crds.Items = append(crds.Items, crd)
@@ -275,4 +273,18 @@ func deployments(n int) v1alpha1.RevisionHistories {
 		})
 	}
 	return history
+}
+
+// decode reads one YAML document with the number types of a JSON answer.
+func decode(t *testing.T, data []byte) map[string]any {
+	t.Helper()
+	raw, err := yaml.YAMLToJSON(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := map[string]any{}
+	if err := utiljson.Unmarshal(raw, &u); err != nil {
+		t.Fatal(err)
+	}
+	return u
 }

@@ -50,8 +50,8 @@ type stream struct {
 	order  int
 }
 
-func (r *logReader) open(ctx context.Context, t target) (*stream, error) {
-	body, err := r.pods.Pods(t.namespace).GetLogs(t.pod, r.options.podLogOptions(t)).Stream(ctx)
+func (r *logReader) open(ctx context.Context, t target, fresh bool) (*stream, error) {
+	body, err := r.pods.Pods(t.namespace).GetLogs(t.pod, r.options.podLogOptions(t, fresh)).Stream(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +146,7 @@ func (r *logReader) openAll(ctx context.Context, targets []target) (streams []*s
 	g.SetLimit(parallelReads)
 	for i, t := range targets {
 		g.Go(func() error {
-			s, err := r.open(ctx, t)
+			s, err := r.open(ctx, t, false)
 			slots[i], refusals[i] = s, err
 			return nil
 		})
@@ -200,7 +200,7 @@ func (r *logReader) follow(ctx context.Context, w *owners, targets []target) err
 	g, ctx := errgroup.WithContext(ctx)
 	var mu sync.Mutex
 	active := map[target]bool{}
-	start := func(t target) {
+	start := func(t target, fresh bool) {
 		mu.Lock()
 		defer mu.Unlock()
 		if active[t] {
@@ -208,7 +208,7 @@ func (r *logReader) follow(ctx context.Context, w *owners, targets []target) err
 		}
 		active[t] = true
 		g.Go(func() error {
-			ended, err := r.followOne(ctx, t)
+			ended, err := r.followOne(ctx, t, fresh)
 			mu.Lock()
 			defer mu.Unlock()
 			// A container that waits to start is tried again; one that ended keeps its place, or its log would repeat.
@@ -219,7 +219,7 @@ func (r *logReader) follow(ctx context.Context, w *owners, targets []target) err
 		})
 	}
 	for _, t := range targets {
-		start(t)
+		start(t, false)
 	}
 	tick := time.NewTicker(followInterval)
 	defer tick.Stop()
@@ -240,7 +240,7 @@ func (r *logReader) follow(ctx context.Context, w *owners, targets []target) err
 				continue // no pod has that container at the moment
 			}
 			for _, t := range found {
-				start(t)
+				start(t, true)
 			}
 		}
 	}
@@ -258,8 +258,8 @@ func running(pods []corev1.Pod) []corev1.Pod {
 }
 
 // followOne prints one log until it ends. ended is false when there was none to read.
-func (r *logReader) followOne(ctx context.Context, t target) (ended bool, err error) {
-	s, err := r.open(ctx, t)
+func (r *logReader) followOne(ctx context.Context, t target, fresh bool) (ended bool, err error) {
+	s, err := r.open(ctx, t, fresh)
 	if err != nil {
 		return false, nil // waiting to start, or gone: the next look decides
 	}

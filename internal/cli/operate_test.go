@@ -235,11 +235,9 @@ func TestTerminate(t *testing.T) {
 	b.run("app", "terminate-op", "idle").exits(t, 20).says(t, "no operation is in progress")
 	b.create("shop", nil)
 	b.run("app", "sync", "shop", "--async").ok(t)
-	ready := make(chan struct{})
 	b.setStatus("shop", func(s *v1alpha1.ApplicationStatus) {
 		s.OperationState = &v1alpha1.OperationState{Phase: v1alpha1.OperationRunning, StartedAt: metav1.Now()}
 	})
-	close(ready)
 	b.run("app", "terminate-op", "shop").ok(t).says(t, "operation terminating")
 	if phase := b.get("shop").Status.OperationState.Phase; phase != v1alpha1.OperationTerminating {
 		t.Errorf("phase %s", phase)

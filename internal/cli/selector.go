@@ -2,10 +2,10 @@ package cli
 
 import (
 	"fmt"
-	"path"
 	"strings"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/glob"
 	"github.com/belaycd/belay/internal/object"
 )
 
@@ -14,7 +14,9 @@ type resourceFilter struct {
 	include, exclude []resourcePattern
 }
 
-type resourcePattern struct{ group, kind, namespace, name string }
+type resourcePattern struct {
+	group, kind, namespace, name glob.Pattern
+}
 
 // parseResources reads --resource values.
 func parseResources(values []string) (resourceFilter, error) {
@@ -27,15 +29,9 @@ func parseResources(values []string) (resourceFilter, error) {
 			e.Hint = "the group of core kinds is empty, as in :ConfigMap:settings; * matches everything"
 			return f, e
 		}
-		// Names of RBAC objects contain colons.
-		p := resourcePattern{group: parts[0], kind: parts[1], name: strings.Join(parts[2:], ":")}
-		if ns, name, ok := strings.Cut(p.name, "/"); ok {
-			p.namespace, p.name = ns, name
-		}
-		for _, glob := range []string{p.group, p.kind, p.namespace, p.name} {
-			if _, err := path.Match(glob, ""); err != nil {
-				return f, usageError("%q is no pattern: %w", value, err)
-			}
+		p, err := patternOf(parts)
+		if err != nil {
+			return f, usageError("%q selects no object: %w", value, err)
 		}
 		if excluded {
 			f.exclude = append(f.exclude, p)
@@ -44,6 +40,23 @@ func parseResources(values []string) (resourceFilter, error) {
 		}
 	}
 	return f, nil
+}
+
+// patternOf reads GROUP, KIND and the rest, which is NAME or NAMESPACE/NAME. Names of RBAC objects contain colons.
+func patternOf(parts []string) (p resourcePattern, err error) {
+	name := strings.Join(parts[2:], ":")
+	namespace, rest, qualified := strings.Cut(name, "/")
+	if qualified {
+		name = rest
+	} else {
+		namespace = "*"
+	}
+	for into, text := range map[*glob.Pattern]string{&p.group: parts[0], &p.kind: parts[1], &p.namespace: namespace, &p.name: name} {
+		if *into, err = glob.Compile(text); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
 }
 
 func (f resourceFilter) empty() bool { return len(f.include) == 0 && len(f.exclude) == 0 }
@@ -67,12 +80,7 @@ func (f resourceFilter) matches(r object.Ref) bool {
 }
 
 func (p resourcePattern) matches(r object.Ref) bool {
-	glob := func(pattern, value string) bool {
-		ok, err := path.Match(pattern, value)
-		return err == nil && ok
-	}
-	return glob(p.group, r.Group) && glob(p.kind, r.Kind) && glob(p.name, r.Name) &&
-		(p.namespace == "" || glob(p.namespace, r.Namespace))
+	return p.group.Match(r.Group) && p.kind.Match(r.Kind) && p.name.Match(r.Name) && p.namespace.Match(r.Namespace)
 }
 
 // resources returns the selected objects of an application.

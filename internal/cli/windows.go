@@ -6,10 +6,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gobwas/glob"
 	"github.com/robfig/cron/v3"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/glob"
 )
 
 // windowSummary is what the sync windows of the project say about an application now.
