@@ -110,8 +110,18 @@ func (c *Cluster) isFull(cat *catalog, gvk schema.GroupVersionKind) (bool, error
 	if current != active || !c.x.isSynced(active) {
 		return false, fault.New(fault.Transient, "read %s: the first list is not done", kindText(gvk))
 	}
+	return c.remember(cat, gvk), nil
+}
+
+// remember notes that full objects of a kind are there, unless what that was concluded from has been replaced.
+func (c *Cluster) remember(cat *catalog, gvk schema.GroupVersionKind) bool {
+	c.ctl.Lock()
+	defer c.ctl.Unlock()
+	if c.catalog.Load() != cat {
+		return false
+	}
 	c.managed.Store(gvk, struct{}{})
-	return true, nil
+	return true
 }
 
 func (c *Cluster) catalogAge() time.Duration {
@@ -192,12 +202,12 @@ func (c *Cluster) settle(cat *catalog, gk schema.GroupKind) {
 	if !ok {
 		if active != nil {
 			c.log.Info("kind no longer served", "kind", gk.String())
+			c.forget(gk) // first: who sees that the kind is gone must not be told that it is managed
 			c.x.drop(gk)
 			active.stop()
 			if pending != nil {
 				pending.stop()
 			}
-			c.forget(gk)
 			c.changed.notify()
 		}
 		return
