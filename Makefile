@@ -28,8 +28,8 @@ PROGRAMS := $(patsubst cmd/%/main.go,%,$(wildcard cmd/*/main.go))
 # Packages that do not link Kubernetes itself. vet and staticcheck would have to read all of it for the others.
 LIGHT = $(shell $(GO) list ./... | grep -v -e /cmd/belay-sandbox -e /internal/sandbox)
 # Packages whose tests run under the race detector: goroutines share state there, and no test starts a cluster.
-RACE := ./internal/source/... ./internal/render/... ./internal/diff/... ./internal/apply ./internal/health/... \
-	./internal/object/... ./internal/fault/...
+RACE := ./internal/source/... ./internal/render ./internal/render/plain ./internal/live ./internal/diff/... ./internal/apply \
+	./internal/health/... ./internal/object/... ./internal/fault/...
 
 .PHONY: help build release $(PROGRAMS) demo test test-race lint format check generate bench clean
 
