@@ -7,8 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -26,8 +24,6 @@ const (
 	address       = "127.0.0.1"
 	readyTimeout  = 60 * time.Second
 	readyInterval = 50 * time.Millisecond
-	// socketPathLimit is what fits into a unix socket address with a file name behind it.
-	socketPathLimit = 80
 )
 
 // serve runs a sandbox until run ends or a part of it fails.
@@ -146,56 +142,5 @@ func awaitControllers(ctx context.Context, client kubernetes.Interface) error {
 		case <-ctx.Done():
 			return fmt.Errorf("wait for controllers: %w", ctx.Err())
 		}
-	}
-}
-
-// place is where the files of a sandbox are.
-type place struct {
-	data, runtime, kubeconfig string
-	temporary                 []string
-}
-
-func openPlace(o options) (*place, error) {
-	runtime, err := runtimeDir()
-	if err != nil {
-		return nil, err
-	}
-	p := &place{data: o.dataDir, runtime: runtime, kubeconfig: o.kubeconfig, temporary: []string{runtime}}
-	if p.data == "" {
-		p.data = filepath.Join(runtime, "data")
-		if p.kubeconfig != "" {
-			// It would point to a cluster that is gone for good.
-			p.temporary = append(p.temporary, p.kubeconfig)
-		}
-	}
-	if p.data, err = filepath.Abs(p.data); err != nil {
-		p.close()
-		return nil, fmt.Errorf("resolve data directory: %w", err)
-	}
-	if p.kubeconfig == "" {
-		p.kubeconfig = filepath.Join(p.data, "kubeconfig")
-	}
-	if p.kubeconfig, err = filepath.Abs(p.kubeconfig); err != nil {
-		p.close()
-		return nil, fmt.Errorf("resolve kubeconfig: %w", err)
-	}
-	return p, nil
-}
-
-func runtimeDir() (string, error) {
-	base := os.TempDir()
-	if len(base) > socketPathLimit-len("/belay-sandbox-0000000000") {
-		base = "/tmp"
-	}
-	dir, err := os.MkdirTemp(base, "belay-sandbox-")
-	if err != nil {
-		return "", fmt.Errorf("create runtime directory: %w", err)
-	}
-	return dir, nil
-}
-
-func (p *place) close() {
-	for _, path := range p.temporary {
-		_ = os.RemoveAll(path) // at the end there is no one left to tell
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"testing"
 	"time"
 )
 
@@ -60,4 +61,17 @@ func lockFile(path string) (unlock func(), err error) {
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
 	return func() { _ = file.Close() }, nil // closing drops the lock
+}
+
+// Binary is the path of belay-sandbox for tests that start it themselves.
+func Binary(t testing.TB) string {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs a cluster; skipped in short mode")
+	}
+	path, err := testBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
