@@ -15,6 +15,7 @@ import (
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/render"
+	"github.com/belaycd/belay/internal/render/helm"
 	"github.com/belaycd/belay/internal/render/kustomize"
 	"github.com/belaycd/belay/internal/render/plain"
 	"github.com/belaycd/belay/internal/render/rendertest"
@@ -24,7 +25,7 @@ import (
 var update = flag.Bool("update", false, "rewrite the wanted results in testdata")
 
 func newRenderer() render.Renderer {
-	return render.New(render.Renderers{Directory: plain.New(), Kustomize: kustomize.New()})
+	return render.New(render.Renderers{Directory: plain.New(), Kustomize: kustomize.New(), Helm: helm.New()})
 }
 
 // input is the form of spec.yaml in a data test; what it leaves out has the values of base.

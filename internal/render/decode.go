@@ -27,9 +27,23 @@ func Decode(name string, data []byte) ([]*unstructured.Unstructured, error) {
 	if looksLikeJSON(name, data) {
 		return decodeJSON(name, data)
 	}
+	return decodeYAML(name, data, &converter{scalar: scalar11})
+}
+
+// DecodeLenient is Decode for text that a template engine wrote: of duplicate keys the last one counts, as for
+// kubectl, and each gives a warning.
+func DecodeLenient(name string, data []byte) ([]*unstructured.Unstructured, []string, error) {
+	conv := &converter{scalar: scalar11, permissive: true}
+	out, err := decodeYAML(name, data, conv)
+	for i, d := range conv.duplicates {
+		conv.duplicates[i] = name + ": " + d
+	}
+	return out, conv.duplicates, err
+}
+
+// decodeYAML decodes a stream with one budget: a bomb cut into documents is still a bomb.
+func decodeYAML(name string, data []byte, conv *converter) ([]*unstructured.Unstructured, error) {
 	var out []*unstructured.Unstructured
-	// One budget for the whole stream: a bomb cut into documents is still a bomb.
-	conv := converter{scalar: scalar11}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	for index := 1; ; index++ {
 		doc, err := nextDocument(dec)

@@ -18,7 +18,8 @@ import (
 )
 
 const (
-	maxYAMLDepth = 1000
+	maxYAMLDepth      = 1000
+	maxDuplicateNotes = 10
 	// maxAliased bounds the nodes that aliases may add to one stream of documents; real manifests stay below 1,000.
 	maxAliased = 250_000
 )
@@ -76,8 +77,9 @@ var errAliases = errors.New("aliases expand to too many values or contain themse
 // converter turns YAML nodes into the values that decoding JSON with int64 gives.
 type converter struct {
 	scalar func(*yaml.Node) (any, error)
-	// permissive keeps the first of duplicate keys instead of failing.
+	// permissive keeps the last of duplicate keys and notes them instead of failing.
 	permissive bool
+	duplicates []string
 
 	aliased int          // nodes that aliases added so far
 	open    []*yaml.Node // anchors being expanded, to find one that contains itself
@@ -162,7 +164,11 @@ func (c *converter) mapping(n *yaml.Node, depth int) (any, error) {
 			duplicate = explicit[key]
 			explicit[key] = true
 		}
-		if duplicate && !c.permissive {
+		if duplicate && c.permissive {
+			if len(c.duplicates) < maxDuplicateNotes {
+				c.duplicates = append(c.duplicates, fmt.Sprintf("key %q is set twice, the last one counts", key))
+			}
+		} else if duplicate {
 			return nil, atLine(keyNode, "key %q is set twice", key)
 		}
 		if out[key], err = c.value(valueNode, depth+1); err != nil {
