@@ -26,7 +26,8 @@ func poll(ctx context.Context, p parts) error {
 		var urls []string
 		for i := range list.Items {
 			for _, src := range list.Items[i].Spec.GetSources() {
-				if key := git.NormalizeURL(src.RepoURL); src.Chart == "" && !seen[key] {
+				// Each spelling counts: a mirror belongs to an address as it is written.
+				if key := src.RepoURL; src.Chart == "" && !seen[key] {
 					seen[key] = true
 					urls = append(urls, src.RepoURL)
 				}

@@ -34,7 +34,11 @@ func TestConformance(t *testing.T) {
 	for name, serve := range servers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			sourcetest.Run(t, func(t *testing.T) sourcetest.Fixture {
+			suite := sourcetest.RunTransport
+			if name == "http" {
+				suite = sourcetest.Run
+			}
+			suite(t, func(t *testing.T) sourcetest.Fixture {
 				dir := t.TempDir()
 				repo := sourcetest.NewRepo(t, dir, "team/app")
 				url, creds := serve(t, dir)

@@ -26,15 +26,23 @@ type Fixture struct {
 
 // Run checks that a source of Git repositories keeps the contract of package source. open is called once per case.
 func Run(t *testing.T, open func(t *testing.T) Fixture) {
-	for name, test := range map[string]func(*testing.T, Fixture){
-		"Resolve": testResolve, "Range": testRange, "Unknown": testUnknown, "MissingRepository": testMissingRepository,
-		"EmptyRepository": testEmptyRepository, "Files": testFiles, "Links": testLinks, "ContentID": testContentID,
+	RunTransport(t, open)
+	run(t, open, map[string]func(*testing.T, Fixture){
+		"Range": testRange, "Unknown": testUnknown, "Files": testFiles, "Links": testLinks, "ContentID": testContentID,
+	})
+}
+
+// RunTransport is the part of Run that depends on how the repository is reached.
+func RunTransport(t *testing.T, open func(t *testing.T) Fixture) {
+	run(t, open, map[string]func(*testing.T, Fixture){
+		"Resolve": testResolve, "MissingRepository": testMissingRepository, "EmptyRepository": testEmptyRepository,
 		"Push": testPush, "ForcePush": testForcePush, "Concurrent": testConcurrent, "UnreferencedCommit": testUnreferenced,
-	} {
-		t.Run(name, func(t *testing.T) {
-			f := open(t)
-			test(t, f)
-		})
+	})
+}
+
+func run(t *testing.T, open func(t *testing.T) Fixture, cases map[string]func(*testing.T, Fixture)) {
+	for name, test := range cases {
+		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
 }
 
