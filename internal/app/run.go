@@ -41,6 +41,8 @@ type Config struct {
 	// MetricsAddr, HealthAddr and WebhookAddr are host:port to listen on; empty or "0" switches one off.
 	MetricsAddr, HealthAddr, WebhookAddr string
 	LeaderElection                       bool
+	// PprofAddr is a loopback host:port for Go's profiler; empty switches it off.
+	PprofAddr string
 	// Workers is how many applications are worked on at once; 0 means 64.
 	Workers int
 	// InFlight bounds the write requests under way to one cluster; 0 means 32.
@@ -118,6 +120,7 @@ type parts struct {
 func runAll(ctx context.Context, cfg Config, p parts) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.clusters.run(ctx) })
+	group.Go(func() error { return servePprof(ctx, cfg) })
 	group.Go(func() error {
 		if err := p.mgr.Start(ctx); err != nil {
 			return fmt.Errorf("run the controller: %w", err)
