@@ -90,7 +90,10 @@ func readCustomizations(r *reader, s *Settings) {
 			r.problem(key, err)
 			continue
 		}
-		readCustomization(r, s, key, what, scripts, group, kind)
+		id := group + "/" + kind
+		script := scripts[id]
+		script.Group, script.Kind = group, kind
+		scripts[id] = readCustomization(r, s, key, what, script)
 	}
 	for _, name := range sortedKeys(scripts) {
 		s.addScripts(scripts[name])
@@ -100,32 +103,28 @@ func readCustomizations(r *reader, s *Settings) {
 	}
 }
 
-// readCustomization reads one key of the form resource.customizations.<what>.<kind>.
-func readCustomization(r *reader, s *Settings, key, what string, scripts map[string]Customization, group, kind string) {
-	name := group + "/" + kind
-	script := scripts[name]
-	script.Group, script.Kind = group, kind
+// readCustomization reads one key of the form resource.customizations.<what>.<kind>: a rule into s, or a part of the
+// kind's scripts, which it returns.
+func readCustomization(r *reader, s *Settings, key, what string, script Customization) Customization {
 	var rule ignored
 	switch what {
 	case "ignoreDifferences":
 		value(r, key, &rule, fromYAML[ignored])
-		s.addRules(group, kind, &rule, nil)
+		s.addRules(script.Group, script.Kind, &rule, nil)
 	case "ignoreResourceUpdates":
 		value(r, key, &rule, fromYAML[ignored])
-		s.addRules(group, kind, nil, &rule)
+		s.addRules(script.Group, script.Kind, nil, &rule)
 	case "health":
 		script.Health = r.data[key]
-		scripts[name] = script
 	case "useOpenLibs":
 		value(r, key, &script.OpenLibs, boolean)
-		scripts[name] = script
 	case "actions":
 		script.Actions = r.data[key]
-		scripts[name] = script
 	case "knownTypeFields": // types come from the cluster's schema
 	default:
 		r.problem(key, fmt.Errorf("no customization is called %q; there are health, useOpenLibs, actions, ignoreDifferences, ignoreResourceUpdates, knownTypeFields", clip(what)))
 	}
+	return script
 }
 
 func (s *Settings) addRules(group, kind string, differences, updates *ignored) {

@@ -15,11 +15,18 @@ import (
 	"github.com/belaycd/belay/internal/fault"
 )
 
-// suspects are the lower-case texts without one of which a kustomization can neither name something remote nor a
-// chart, a plugin or a schema. A backslash, a tag or an alias could spell any of them.
-var suspects = [][]byte{
-	[]byte(":/"), []byte("@"), []byte("git"), []byte("http"), []byte("file:"), []byte(`\`), []byte("!"),
-	[]byte("helm"), []byte("openapi"), []byte("generators"), []byte("transformers"), []byte("validators"),
+// suspicious reports whether a kustomization holds one of the texts without which it can neither name something remote
+// nor a chart, a plugin or a schema. A backslash, a tag or an alias could spell any of them.
+func suspicious(data []byte) bool {
+	lower := string(bytes.ToLower(data))
+	for _, s := range []string{
+		":/", "@", "git", "http", "file:", `\`, "!", "helm", "openapi", "generators", "transformers", "validators",
+	} {
+		if strings.Contains(lower, s) {
+			return true
+		}
+	}
+	return false
 }
 
 // inspect refuses a kustomization that would make the library clone a repository, fetch a URL or run a program:
@@ -29,12 +36,7 @@ func (t *tree) inspect(name string, data []byte) error {
 	if len(t.read) > maxKustomizations {
 		return fault.New(fault.Invalid, "%s: the build reads more than %d kustomizations", name, maxKustomizations)
 	}
-	lower := bytes.ToLower(data)
-	suspicious := false
-	for _, s := range suspects {
-		suspicious = suspicious || bytes.Contains(lower, s)
-	}
-	if !suspicious {
+	if !suspicious(data) {
 		return nil
 	}
 	var k types.Kustomization

@@ -30,11 +30,15 @@ func (o options) krusty() *krusty.Options {
 	return out
 }
 
-// Flags that let a build start processes. They are accepted so that an argocd-cm that sets them for all
-// applications keeps working; a kustomization that needs them is refused when it is met.
-var refusedFlags = map[string]bool{
-	"--enable-helm": true, "--enable-alpha-plugins": true, "--enable-alpha_plugins": true, "--enable-exec": true,
-	"--enable-star": true, "--network": true, "--as-current-user": true,
+// refused reports whether a flag lets a build start processes. Such flags are accepted, so that an argocd-cm that sets
+// them for all applications keeps working; a kustomization that needs them is refused when it is met.
+func refused(flag string) bool {
+	switch flag {
+	case "--enable-helm", "--enable-alpha-plugins", "--enable-alpha_plugins", "--enable-exec", "--enable-star", "--network",
+		"--as-current-user":
+		return true
+	}
+	return false
 }
 
 // parseOptions reads kustomize.buildOptions and returns warnings for flags without effect.
@@ -70,7 +74,7 @@ func parseOptions(line string) (options, []string, error) {
 			}
 		case flag == "--enable-managedby-label":
 			out.managedByLabel = value != "false"
-		case refusedFlags[flag]:
+		case refused(flag):
 			if value != "false" {
 				warnings = append(warnings, "kustomize.buildOptions: "+flag+" is ignored: builds start no process; "+
 					"a kustomization that needs it is refused")
