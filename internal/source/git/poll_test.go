@@ -185,6 +185,86 @@ func TestRequestsAreShared(t *testing.T) {
 	}
 }
 
+func TestOneCommitIsAskedForOnce(t *testing.T) {
+	dir, repo, sha := one(t)
+	url := sourcetest.HTTP(t, gitserver.Config{Dir: dir}) + "/app.git"
+	var n counts
+	s := newSource(t, func(c *Config) { c.Observe = n.observe })
+	ctx := context.Background()
+	req := source.Request{RepoURL: url}
+	if _, err := s.Snapshot(ctx, req, source.Revision(sha)); err != nil {
+		t.Fatal(err)
+	}
+	hidden := repo.Commit("hidden", map[string]string{"a": "hidden"})
+	repo.DeleteBranch("hidden")
+	for _, c := range []struct {
+		rev  string
+		ok   bool
+		most int
+	}{{hidden, true, 1}, {strings.Repeat("c", 40), false, 5}} {
+		before := n.total()
+		var wg sync.WaitGroup
+		for range 300 {
+			wg.Go(func() {
+				if _, err := s.Snapshot(ctx, req, source.Revision(c.rev)); (err == nil) != c.ok {
+					t.Errorf("Snapshot: %v", err)
+				}
+			})
+		}
+		wg.Wait()
+		if got := n.total() - before; got > c.most {
+			t.Errorf("%d requests for %s, want at most %d", got, c.rev, c.most)
+		}
+	}
+}
+
+func TestShortSHACostsOneProcess(t *testing.T) {
+	_, repo, sha := one(t)
+	calls := filepath.Join(t.TempDir(), "calls")
+	now := newClock()
+	s := newSource(t, func(c *Config) {
+		c.Now = now.Now
+		c.Git = script(t, fmt.Sprintf("echo \"$*\" >> %s\nexec git \"$@\"\n", calls))
+	})
+	processes := func(target, want string) int {
+		t.Helper()
+		if err := os.WriteFile(calls, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() {
+				rev, err := s.Resolve(context.Background(), source.Request{RepoURL: repo.Dir, Target: target}, source.Cached)
+				if string(rev) != want || (err == nil) != (want != "") {
+					t.Errorf("Resolve(%s) = %s, %v; want %q", target, rev, err, want)
+				}
+			})
+		}
+		wg.Wait()
+		data, err := os.ReadFile(calls)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Count(string(data), "\n")
+	}
+	if n := processes(sha[:8], sha); n > 7 { // ls-remote, init, fetch, show-ref, rev-parse, cat-file
+		t.Errorf("%d processes for a short SHA of a new repository", n)
+	}
+	if n := processes(sha[:8], sha); n != 0 {
+		t.Errorf("%d processes for a short SHA that is known", n)
+	}
+	if n := processes("abcdef012", ""); n > 4 {
+		t.Errorf("%d processes for a short SHA that does not exist", n)
+	}
+	if n := processes("abcdef012", ""); n != 0 {
+		t.Errorf("%d processes for a short SHA that is known not to exist", n)
+	}
+	now.advance(absentFor)
+	if n := processes("abcdef012", ""); n == 0 {
+		t.Error("a short SHA that did not exist is never looked for again")
+	}
+}
+
 func TestAbsentCommitIsNotAskedForAgain(t *testing.T) {
 	_, repo, sha := one(t)
 	now := newClock()

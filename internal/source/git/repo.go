@@ -43,6 +43,8 @@ type repo struct {
 	polled   bool       // Poll's look is under way
 	extra    map[string]bool
 	absent   map[oid]time.Time
+	singles  map[string]*flight   // work on one SHA each
+	short    map[string]expansion // of short SHAs
 	failed   failure
 	mode     authMode
 	damaged  bool      // the mirror must be cloned again
@@ -61,7 +63,7 @@ type failure struct {
 
 func newRepo(s *Source, rem remote, asked, key string) *repo {
 	r := &repo{src: s, remote: rem, asked: asked, dir: filepath.Join(s.cfg.CacheDir, key+".git"),
-		extra: map[string]bool{}, absent: map[oid]time.Time{}}
+		extra: map[string]bool{}, absent: map[oid]time.Time{}, singles: map[string]*flight{}, short: map[string]expansion{}}
 	_, err := os.Stat(filepath.Join(r.dir, "HEAD"))
 	r.ready = err == nil
 	return r
@@ -94,21 +96,43 @@ func (r *repo) known(ctx context.Context, fresh source.Freshness, target string)
 	if err != nil {
 		return nil, err
 	}
-	now := r.src.cfg.Now()
-	r.mu.Lock()
-	refs, current := r.refs, r.refs != nil && now.Before(r.due)
-	r.mu.Unlock()
-	if fresh == source.Cached && current && !added {
-		return refs, nil
+	join := fresh == source.Cached && !added
+	if join {
+		if refs := r.current(); refs != nil {
+			return refs, nil
+		}
 	}
 	if err := r.remembered(fresh); err != nil {
 		return nil, err
 	}
-	join := fresh == source.Cached && !added
-	if err := r.looks.do(ctx, r.src.life, join, func(ctx context.Context) error { return r.look(ctx, fresh) }); err != nil {
+	err = r.looks.do(ctx, r.src.life, join, func(ctx context.Context) error {
+		if !join {
+			return r.look(ctx, fresh)
+		}
+		// Another look may have ended since we saw that one was needed.
+		if r.current() != nil {
+			return nil
+		}
+		if err := r.remembered(fresh); err != nil {
+			return err
+		}
+		return r.list(ctx)
+	})
+	if err != nil {
 		return nil, err
 	}
 	return r.lastSeen(), nil
+}
+
+// current returns the refs while they count as current, and nil after that.
+func (r *repo) current() *refTable {
+	now := r.src.cfg.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.refs == nil || !now.Before(r.due) {
+		return nil
+	}
+	return r.refs
 }
 
 // look asks the remote for its refs. A caller who wants news probably wants the new commits as well: with a mirror at
@@ -147,6 +171,7 @@ func (r *repo) saw(refs *refTable, began time.Time) {
 		r.told = refs
 	} else if len(movement(r.refs, refs)) > 0 {
 		clear(r.absent)
+		clear(r.short)
 		r.src.wakePoll()
 	}
 	r.refs, r.seenAt, r.due, r.failed = refs, began, due, failure{}
