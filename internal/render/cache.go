@@ -68,7 +68,7 @@ type entry struct {
 	expires          time.Time // of errors
 	size             int64
 
-	// root is the id of the last whole tree that matched: the same tree again matches at once.
+	// root is the name of the last whole tree that matched: the same tree again matches at once.
 	root    string
 	element *list.Element
 }
@@ -110,7 +110,7 @@ func (c *Cache) Lookup(files source.FS, spec Spec) (Cached, bool) {
 	if err != nil {
 		return Cached{}, false
 	}
-	root, err := files.ContentID(".")
+	root, err := wholeTree(files, spec)
 	if err != nil {
 		return Cached{}, false
 	}
@@ -126,9 +126,9 @@ func (c *Cache) Render(ctx context.Context, files source.FS, spec Spec) (Manifes
 	if err != nil {
 		return Manifests{}, err
 	}
-	root, err := files.ContentID(".")
+	root, err := wholeTree(files, spec)
 	if err != nil {
-		return Manifests{}, Classify("identify the repository", err)
+		return Manifests{}, err
 	}
 	if kept, ok := c.lookup(files, spec, key, root); ok {
 		return kept.Manifests, kept.Err
@@ -141,6 +141,15 @@ func (c *Cache) Render(ctx context.Context, files source.FS, spec Spec) (Manifes
 		c.leave(f)
 		return Manifests{}, ctx.Err()
 	}
+}
+
+// wholeTree names all content at once. A revision does so for nothing; the id of the root may cost a walk.
+func wholeTree(files source.FS, spec Spec) (string, error) {
+	if spec.Revision != "" {
+		return "revision " + string(spec.Revision), nil
+	}
+	id, err := files.ContentID(".")
+	return "tree " + id, Classify("identify the repository", err)
 }
 
 // Stats returns the counters.
