@@ -7,6 +7,8 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
+	"io/fs"
+	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
@@ -41,6 +43,9 @@ type file struct {
 }
 
 var load = sync.OnceValues(func() ([]*pkg, error) {
+	if err := lookAround(); err != nil {
+		return nil, err
+	}
 	out, err := goList("-e", "-json=ImportPath,Name,Doc,Dir,GoFiles,TestGoFiles,XTestGoFiles,Imports,TestImports,XTestImports", "./...")
 	if err != nil {
 		return nil, err
@@ -61,6 +66,24 @@ var load = sync.OnceValues(func() ([]*pkg, error) {
 		all = append(all, p)
 	}
 })
+
+// lookAround reads the module's directories. `go test` answers from its cache when nothing has changed that a test has
+// read, and what `go list` reads for us does not count: without this a new file would not be judged.
+func lookAround() error {
+	root := filepath.Join("..", "..")
+	if _, err := os.ReadFile(filepath.Join(root, "go.mod")); err != nil {
+		return err
+	}
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() || path == root {
+			return nil // a directory that goes away meanwhile is no matter
+		}
+		if name := d.Name(); strings.HasPrefix(name, ".") || name == "bin" || name == "node_modules" || name == "testdata" {
+			return filepath.SkipDir
+		}
+		return nil
+	})
+}
 
 func (p *pkg) parse() error {
 	for _, name := range p.GoFiles {
