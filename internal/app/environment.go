@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -16,67 +18,260 @@ import (
 	"github.com/belaycd/belay/internal/object"
 	"github.com/belaycd/belay/internal/project"
 	"github.com/belaycd/belay/internal/reconcile"
+	"github.com/belaycd/belay/internal/settings"
 	"github.com/belaycd/belay/internal/source/git"
+	"github.com/belaycd/belay/internal/source/webhook"
 )
 
-// environment is the present state of the settings and projects, kept up to date by watches.
+// settingsSecret holds the webhook secrets, among others.
+const settingsSecret = "argocd-secret"
+
+// environment is the present state of settings, credentials and projects, replaced as a whole when one of them changes.
 type environment struct {
 	client  client.Client
 	cfg     Config
-	current atomic.Pointer[reconcile.Config]
+	current atomic.Pointer[state]
+}
+
+// state never changes once it is published.
+type state struct {
+	settings settings.Settings
+	config   reconcile.Config
+	repos    *settings.Repositories
+	webhooks webhook.Secrets
+	problems []string
 }
 
 func newEnvironment(c client.Client, cfg Config) *environment {
-	e := &environment{client: c, cfg: cfg}
-	e.current.Store(&reconcile.Config{ControllerNamespace: cfg.Namespace, Tracking: object.Tracking{}})
-	return e
+	return &environment{client: c, cfg: cfg}
+}
+
+// load reads everything through r. Input that cannot be read keeps its last good value and is logged.
+func (e *environment) load(ctx context.Context, r client.Reader) error {
+	maps := map[string]map[string]string{}
+	for _, name := range []string{settings.ConfigMapName, settings.ParamsName, settings.KnownHostsName, settings.TLSCertsName} {
+		var cm corev1.ConfigMap
+		err := r.Get(ctx, client.ObjectKey{Namespace: e.cfg.Namespace, Name: name}, &cm)
+		if client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("read ConfigMap %s/%s: %w", e.cfg.Namespace, name, err)
+		}
+		maps[name] = cm.Data
+	}
+	var list corev1.SecretList
+	if err := r.List(ctx, &list, client.InNamespace(e.cfg.Namespace)); err != nil {
+		return fmt.Errorf("list Secrets of namespace %s: %w", e.cfg.Namespace, err)
+	}
+	old := e.current.Load()
+	var last *settings.Settings
+	if old != nil {
+		last = &old.settings
+	}
+	next := &state{}
+	var problems []settings.Problem
+	collect := func(p []settings.Problem) { problems = append(problems, p...) }
+	var found []settings.Problem
+	next.settings, found = settings.Parse(maps[settings.ConfigMapName], maps[settings.ParamsName], last)
+	collect(found)
+	trust, found := settings.NewTrust(maps[settings.KnownHostsName], maps[settings.TLSCertsName])
+	collect(found)
+	secrets := make([]*corev1.Secret, len(list.Items))
+	for i := range list.Items {
+		secrets[i] = &list.Items[i]
+		if secrets[i].Name == settingsSecret {
+			next.webhooks = webhookSecrets(secrets[i].Data)
+		}
+	}
+	next.repos, found = settings.NewRepositories(secrets, trust)
+	collect(found)
+	next.config = reconcileConfig(e.cfg, &next.settings, maps)
+	for _, p := range problems {
+		next.problems = append(next.problems, p.Error())
+	}
+	if old == nil || !slices.Equal(old.problems, next.problems) {
+		for _, p := range next.problems {
+			e.cfg.Log.Warn("setting not used", "problem", p)
+		}
+	}
+	e.current.Store(next)
+	return nil
+}
+
+func webhookSecrets(data map[string][]byte) webhook.Secrets {
+	get := func(key string) string { return string(data[key]) }
+	return webhook.Secrets{
+		GitHub: get("webhook.github.secret"), GitLab: get("webhook.gitlab.secret"), Gogs: get("webhook.gogs.secret"),
+		BitbucketUUID: get("webhook.bitbucket.uuid"), BitbucketServer: get("webhook.bitbucketserver.secret"),
+		AzureUsername: get("webhook.azuredevops.username"), AzurePassword: get("webhook.azuredevops.password"),
+	}
+}
+
+func reconcileConfig(cfg Config, s *settings.Settings, maps map[string]map[string]string) reconcile.Config {
+	return reconcile.Config{
+		ControllerNamespace: cfg.Namespace,
+		Tracking:            s.Tracking,
+		IgnoreDifferences:   s.IgnoreDifferences,
+		KeepStatus:          s.Compare.IgnoreStatus == settings.IgnoreStatusOfNone,
+		Render:              s.Render,
+		Excluded: func(group, kind string) bool {
+			return s.Resources.Excluded(group, kind, v1alpha1.InClusterServer)
+		},
+		Version: object.Hash([]any{maps[settings.ConfigMapName], maps[settings.ParamsName]}),
+	}
 }
 
 // Config implements controller.Environment.
-func (e *environment) Config() reconcile.Config { return *e.current.Load() }
+func (e *environment) Config() reconcile.Config { return e.current.Load().config }
 
-func (e *environment) interval() time.Duration { return 120 * time.Second }
-func (e *environment) jitter() time.Duration   { return 60 * time.Second }
+func (e *environment) interval() time.Duration { return e.current.Load().settings.Reconciliation }
+func (e *environment) jitter() time.Duration   { return max(0, e.current.Load().settings.Jitter) }
 
-// excluded keeps kinds out of the watch cache.
+// excluded keeps kinds out of the watch cache. EndpointSlices are excluded by default from what applications show, but
+// tell whether a Service works.
 func (e *environment) excluded(group, kind string) bool {
-	switch kind {
-	case "Event", "Lease", "TokenReview", "SubjectAccessReview", "LocalSubjectAccessReview", "SelfSubjectAccessReview",
-		"SelfSubjectReview", "CertificateSigningRequest", "Endpoints":
-		return true
+	if group == "discovery.k8s.io" && kind == "EndpointSlice" {
+		return false
 	}
-	return false
+	return e.Config().Excluded(group, kind)
 }
 
 // Credentials implements git.CredentialStore.
-func (e *environment) Credentials(string) (git.Credentials, error) { return git.Credentials{}, nil }
+func (e *environment) Credentials(repoURL string) (git.Credentials, error) {
+	c, err := e.current.Load().repos.For(repoURL, "")
+	if err != nil {
+		return git.Credentials{}, err
+	}
+	return git.Credentials{
+		Username: c.Username.Reveal(), Password: c.Password.Reveal(), BearerToken: c.BearerToken.Reveal(),
+		ForceBasicAuth: c.ForceBasicAuth, SSHPrivateKey: []byte(c.SSHPrivateKey.Reveal()), KnownHosts: []byte(c.KnownHosts),
+		InsecureIgnoreHostKey: c.InsecureIgnoreHostKey, Insecure: c.Insecure, CA: []byte(c.CA),
+		TLSClientCert: []byte(c.TLSClientCert.Reveal()), TLSClientKey: []byte(c.TLSClientKey.Reveal()),
+		Proxy: c.Proxy.Reveal(), NoProxy: c.NoProxy,
+	}, nil
+}
 
 // Project implements controller.Environment.
 func (e *environment) Project(ctx context.Context, name string) (reconcile.Permissions, error) {
 	var p v1alpha1.AppProject
 	err := e.client.Get(ctx, client.ObjectKey{Namespace: e.cfg.Namespace, Name: name}, &p)
-	if apierrors.IsNotFound(err) {
-		if name == v1alpha1.DefaultProjectName {
-			return project.New(project.Default(e.cfg.Namespace)), nil
-		}
+	switch {
+	case apierrors.IsNotFound(err) && name == v1alpha1.DefaultProjectName:
+		p = *project.Default(e.cfg.Namespace)
+	case apierrors.IsNotFound(err):
 		return nil, nil
-	}
-	if err != nil {
+	case err != nil:
 		return nil, err
 	}
-	return project.New(&p), nil
+	return guarded{Project: project.New(&p), settings: &e.current.Load().settings}, nil
+}
+
+// guarded is a project that also refuses what system settings demand and this version does not do: going on would
+// permit more than the settings say.
+type guarded struct {
+	*project.Project
+	settings *settings.Settings
+}
+
+// Validate implements reconcile.Permissions.
+func (g guarded) Validate(app *v1alpha1.Application) []v1alpha1.ApplicationCondition {
+	out := g.Project.Validate(app)
+	refuse := func(key string) {
+		out = append(out, v1alpha1.ApplicationCondition{
+			Type:    v1alpha1.ConditionComparisonError,
+			Message: fmt.Sprintf("%s in ConfigMap %s is not acted on by this version of Belay, and going on without it would permit more than it says; remove it to sync", key, settings.ConfigMapName),
+		})
+	}
+	if g.settings.Impersonation {
+		refuse("application.sync.impersonation.enabled")
+	}
+	if slices.Contains(g.settings.Pending, "globalProjects") {
+		refuse("globalProjects")
+	}
+	return out
 }
 
 // watch follows projects, settings and Secrets, and asks for another look at what a change concerns.
 func (e *environment) watch(ctx context.Context, c cache.Cache, ctl *controller.Controller) error {
-	for _, obj := range []client.Object{&v1alpha1.AppProject{}, &corev1.ConfigMap{}, &corev1.Secret{}} {
-		informer, err := c.GetInformer(ctx, obj)
-		if err != nil {
-			return err
+	reload := make(chan struct{}, 1)
+	wake := func(any) {
+		select {
+		case reload <- struct{}{}:
+		default: // one is due already
 		}
-		if _, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{}); err != nil {
+	}
+	for _, obj := range []client.Object{&corev1.ConfigMap{}, &corev1.Secret{}} {
+		if err := handle(ctx, c, obj, wake); err != nil {
 			return err
 		}
 	}
+	err := handle(ctx, c, &v1alpha1.AppProject{}, func(obj any) {
+		p, ok := obj.(*v1alpha1.AppProject)
+		if !ok {
+			return
+		}
+		e.refresh(ctx, ctl, func(a *v1alpha1.Application) bool { return a.Spec.ProjectName() == p.Name })
+	})
+	if err != nil {
+		return err
+	}
+	go e.reload(ctx, reload, ctl)
 	return nil
+}
+
+func handle(ctx context.Context, c cache.Cache, obj client.Object, fn func(any)) error {
+	informer, err := c.GetInformer(ctx, obj)
+	if err != nil {
+		return fmt.Errorf("watch settings: %w", err)
+	}
+	_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+		AddFunc: fn, DeleteFunc: func(obj any) {
+			if gone, ok := obj.(toolscache.DeletedFinalStateUnknown); ok {
+				obj = gone.Obj
+			}
+			fn(obj)
+		},
+		UpdateFunc: func(before, after any) {
+			if b, ok := before.(client.Object); ok {
+				if a, ok := after.(client.Object); ok && a.GetResourceVersion() == b.GetResourceVersion() {
+					return // a resync, not a change
+				}
+			}
+			fn(after)
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("watch settings: %w", err)
+	}
+	return nil
+}
+
+// settle is how long changes are gathered before settings are read again.
+const settle = 100 * time.Millisecond
+
+func (e *environment) reload(ctx context.Context, wake <-chan struct{}, ctl *controller.Controller) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-wake:
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(settle):
+		}
+		before := e.current.Load()
+		if err := e.load(ctx, e.client); err != nil {
+			e.cfg.Log.Warn("read settings", "error", err.Error())
+			continue
+		}
+		if e.current.Load().config.Version != before.config.Version {
+			e.refresh(ctx, ctl, func(*v1alpha1.Application) bool { return true })
+		}
+	}
+}
+
+func (e *environment) refresh(ctx context.Context, ctl *controller.Controller, match func(*v1alpha1.Application) bool) {
+	if err := ctl.RefreshMatching(ctx, "", match); err != nil {
+		e.cfg.Log.Warn("wake applications", "error", err.Error())
+	}
 }

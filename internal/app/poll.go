@@ -12,36 +12,40 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/source/git"
+	"github.com/belaycd/belay/internal/source/webhook"
 )
 
 // poll looks at every repository in use once an interval and wakes the applications whose revision moved.
 func poll(ctx context.Context, p parts) error {
-	inUse := func() []string {
-		var list v1alpha1.ApplicationList
-		if err := p.mgr.GetClient().List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
-			return nil // only when the cache stops
-		}
-		seen := map[string]bool{}
-		var urls []string
-		for i := range list.Items {
-			for _, src := range list.Items[i].Spec.GetSources() {
-				// Each spelling counts: a mirror belongs to an address as it is written.
-				if key := src.RepoURL; src.Chart == "" && !seen[key] {
-					seen[key] = true
-					urls = append(urls, src.RepoURL)
-				}
-			}
-		}
-		slices.Sort(urls)
-		return urls
-	}
-	return p.repos.Poll(ctx, inUse, func(m git.Movement) {
-		err := p.ctl.RefreshMatching(ctx, "", func(a *v1alpha1.Application) bool { return uses(a, m.RepoURL) })
+	return p.repos.Poll(ctx, func() []string { return reposInUse(ctx, p) }, func(m git.Movement) {
+		err := p.ctl.Moved(ctx, func(a *v1alpha1.Application) bool { return uses(a, m.RepoURL) })
 		if err != nil {
-			p.ctl.Log.Warn("wake applications", "repository", m.RepoURL, "error", err.Error())
+			p.ctl.Log.Warn("wake applications", "repository", git.Redact(m.RepoURL), "error", err.Error())
 		}
 	})
+}
+
+// reposInUse lists the repositories of all Applications, each spelling once.
+func reposInUse(ctx context.Context, p parts) []string {
+	var list v1alpha1.ApplicationList
+	if err := p.mgr.GetClient().List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		return nil // only when the cache stops
+	}
+	seen := map[string]bool{}
+	var urls []string
+	for i := range list.Items {
+		for _, src := range list.Items[i].Spec.GetSources() {
+			// Each spelling counts: a mirror belongs to an address as it is written.
+			if key := src.RepoURL; src.Chart == "" && !seen[key] {
+				seen[key] = true
+				urls = append(urls, src.RepoURL)
+			}
+		}
+	}
+	slices.Sort(urls)
+	return urls
 }
 
 func uses(a *v1alpha1.Application, repoURL string) bool {
@@ -50,9 +54,6 @@ func uses(a *v1alpha1.Application, repoURL string) bool {
 	})
 }
 
-// maxWebhook bounds the body of a webhook, as Argo CD's default does.
-const maxWebhook = 50 << 20
-
 // serveWebhook answers POST /api/webhook until ctx ends.
 func serveWebhook(ctx context.Context, cfg Config, p parts) error {
 	if cfg.WebhookAddr == "" || cfg.WebhookAddr == "0" {
@@ -60,7 +61,7 @@ func serveWebhook(ctx context.Context, cfg Config, p parts) error {
 		return ctx.Err()
 	}
 	mux := http.NewServeMux()
-	mux.Handle("POST /api/webhook", http.NotFoundHandler())
+	mux.Handle("POST /api/webhook", webhookHandler(ctx, p))
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute}
 	ln, err := net.Listen("tcp", cfg.WebhookAddr)
 	if err != nil {
@@ -74,4 +75,44 @@ func serveWebhook(ctx context.Context, cfg Config, p parts) error {
 		return fmt.Errorf("serve webhooks: %w", err)
 	}
 	return ctx.Err()
+}
+
+// webhookHandler looks at the repository of a push at once. The sender is answered before that: it waits for nobody.
+func webhookHandler(ctx context.Context, p parts) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := webhook.ReadBody(r.Body, 0)
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		event, err := webhook.Parse(r.Header, body, p.env.current.Load().webhooks)
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		w.WriteHeader(http.StatusOK)
+		if event.Empty() {
+			return
+		}
+		for _, repoURL := range reposInUse(ctx, p) {
+			if event.Matches(repoURL) {
+				go refreshRepo(ctx, p, repoURL)
+			}
+		}
+	})
+}
+
+func refuse(w http.ResponseWriter, err error) {
+	code := http.StatusBadRequest
+	if fault.Is(err, fault.Denied) {
+		code = http.StatusForbidden
+	}
+	http.Error(w, err.Error(), code)
+}
+
+// refreshRepo asks a remote for its refs; Poll's callback wakes applications if any moved.
+func refreshRepo(ctx context.Context, p parts, repoURL string) {
+	if _, err := p.repos.Refresh(ctx, repoURL); err != nil && ctx.Err() == nil {
+		p.ctl.Log.Warn("look at repository after a webhook", "repository", git.Redact(repoURL), "error", err.Error())
+	}
 }

@@ -1,11 +1,16 @@
 package app
 
 import (
+	"time"
+
 	"github.com/belaycd/belay/internal/render"
+	"github.com/belaycd/belay/internal/render/helm"
 	"github.com/belaycd/belay/internal/render/kustomize"
 	"github.com/belaycd/belay/internal/render/plain"
 )
 
-func buildRenderer(_ int) render.Renderer {
-	return render.New(render.Renderers{Directory: plain.New(), Kustomize: kustomize.New()})
+// newRenderer stacks the renderers: a kept result first, then a turn among the concurrent ones, then the work.
+func newRenderer(concurrent int) *render.Cache {
+	by := render.New(render.Renderers{Directory: plain.New(), Kustomize: kustomize.New(), Helm: helm.New()})
+	return render.NewCache(render.Limit(by, render.LimitOptions{Concurrent: concurrent}), render.CacheOptions{Now: time.Now})
 }

@@ -26,7 +26,6 @@ import (
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/controller"
 	"github.com/belaycd/belay/internal/reconcile"
-	"github.com/belaycd/belay/internal/render"
 	"github.com/belaycd/belay/internal/source/git"
 )
 
@@ -84,6 +83,9 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	env := newEnvironment(mgr.GetClient(), cfg)
+	if err := env.load(ctx, mgr.GetAPIReader()); err != nil {
+		return err
+	}
 	repos, err := newSource(cfg, env)
 	if err != nil {
 		return err
@@ -94,11 +96,12 @@ func Run(ctx context.Context, cfg Config) error {
 		}
 	}()
 	clusters := newClusters(cfg, env)
+	renderer := newRenderer(runtime.GOMAXPROCS(0))
 	ctl := controller.New(controller.Options{
 		Client: mgr.GetClient(), Environment: env, Observer: newMetrics(mgr.GetClient()),
 		Events: mgr.GetEventRecorderFor("belay"), Log: cfg.Log, Now: time.Now, Workers: cfg.Workers,
 		Reconciler: &reconcile.Reconciler{
-			Source: repos, Renderer: newRenderer(), Destinations: clusters, Now: time.Now, Log: cfg.Log,
+			Source: repos, Renderer: renderer, Kept: renderer, Destinations: clusters, Now: time.Now, Log: cfg.Log,
 		},
 	})
 	if err := ctl.Setup(mgr); err != nil {
@@ -205,8 +208,4 @@ func newSource(cfg Config, env *environment) (*git.Source, error) {
 		Interval: env.interval(), Jitter: func() time.Duration { return rand.N(env.jitter() + 1) },
 		Observe: observeGit(), Log: cfg.Log,
 	})
-}
-
-func newRenderer() render.Renderer {
-	return buildRenderer(runtime.GOMAXPROCS(0))
 }

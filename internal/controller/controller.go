@@ -63,13 +63,15 @@ type Controller struct {
 }
 
 // entry is what is kept of one application between reconciliations. Only the worker that holds the application's key
-// uses it, but for wanted, which others set.
+// uses it, but for what mu guards.
 type entry struct {
 	memory *belay.Memory
 	latest *v1alpha1.Application // as we wrote it last; the cache may be older
 
-	mu     sync.Mutex
-	wanted string // a refresh that a webhook or a settings change asked for
+	mu      sync.Mutex
+	wanted  string    // a refresh that a webhook or a settings change asked for
+	working bool      // a reconciliation is under way; what it resolved may be out of date
+	due     time.Time // when a revision that changes nothing else is written; zero for none that waits
 }
 
 // New returns a controller; Setup connects it.
@@ -96,6 +98,8 @@ func (c *Controller) Reconcile(ctx context.Context, req ctrl.Request) (reconcile
 	if app.Annotations[v1alpha1.AnnotationSkipReconcile] == "true" {
 		return reconcile.Result{}, nil
 	}
+	e.work(true)
+	defer e.work(false)
 	started := c.Now()
 	project, err := c.Environment.Project(ctx, app.Spec.ProjectName())
 	if err != nil {
@@ -110,7 +114,9 @@ func (c *Controller) Reconcile(ctx context.Context, req ctrl.Request) (reconcile
 	if ctx.Err() != nil {
 		return reconcile.Result{}, nil // stopping: what the cluster says is where the next start goes on
 	}
-	if err := c.write(ctx, e, app, res.App, refresh != ""); err != nil {
+	if wait := c.putOff(e, req.NamespacedName, app, res, refresh); wait > 0 {
+		res.App, res.After = app, sooner(res.After, wait)
+	} else if err := c.write(ctx, e, app, res.App, refresh != ""); err != nil {
 		return c.writeFailed(req, err)
 	}
 	c.loose.set(req.NamespacedName, res.Loose)

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
@@ -37,6 +38,17 @@ func (q *queue) add(key types.NamespacedName) {
 		return
 	}
 	q.inner.Add(req)
+}
+
+// addAfter adds the key when a time has passed, unless something else brings it before.
+func (q *queue) addAfter(key types.NamespacedName, wait time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.inner == nil {
+		q.early = append(q.early, ctrl.Request{NamespacedName: key})
+		return
+	}
+	q.inner.AddAfter(ctrl.Request{NamespacedName: key}, wait)
 }
 
 func (q *queue) open(inner workqueue.TypedRateLimitingInterface[ctrl.Request]) {

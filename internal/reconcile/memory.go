@@ -22,6 +22,7 @@ type Memory struct {
 	diff     *diff.Memory
 	key      string
 	prepared diff.Targets
+	settled  string // the key of what the last reconciliation wanted, if it went to its end
 	hashes   map[object.Ref]string
 	done     map[object.Ref]string
 	heals    map[object.Ref][]time.Time
@@ -50,7 +51,7 @@ func (m *Memory) reset(scope string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.scope != scope {
-		m.scope, m.diff, m.key = scope, diff.NewMemory(), ""
+		m.scope, m.diff, m.key, m.settled = scope, diff.NewMemory(), "", ""
 	}
 }
 
@@ -58,6 +59,20 @@ func (m *Memory) targets(key string) (diff.Targets, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.prepared, m.key == key
+}
+
+// settle records what a reconciliation wanted that went to its end; "" for one that did not.
+func (m *Memory) settle(key string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.settled = key
+}
+
+// holds reports whether the last reconciliation went to its end wanting what key names.
+func (m *Memory) holds(key string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return key != "" && m.settled == key
 }
 
 func (m *Memory) keepTargets(key string, t diff.Targets) {

@@ -47,6 +47,10 @@ func (r *Reconciler) sync(ctx context.Context, s *run) error {
 	case s.waitsForRetry():
 		return nil
 	}
+	if message, bad := status.HasErrors(s.found); bad {
+		s.ended(v1alpha1.OperationError, message)
+		return nil
+	}
 	want, plan, err := r.operationPlan(ctx, s)
 	if err != nil {
 		s.ended(v1alpha1.OperationError, err.Error())

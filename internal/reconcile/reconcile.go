@@ -47,6 +47,11 @@ type Destinations interface {
 	Destination(ctx context.Context, d v1alpha1.ApplicationDestination) (*Destination, error)
 }
 
+// Kept tells what a render would give, if that is known without rendering.
+type Kept interface {
+	Lookup(files source.FS, spec render.Spec) (render.Cached, bool)
+}
+
 // Permissions are what the application's project allows. Errors are of kind Denied and name the rule.
 type Permissions interface {
 	// Validate judges the spec by itself and names what this version does not act on.
@@ -88,7 +93,7 @@ type Result struct {
 	App *v1alpha1.Application
 	// After is when to look again although nothing happened; zero means never.
 	After time.Duration
-	// Rendered is false when the manifests came from memory: the commit did not touch the application.
+	// Rendered is false when the manifests are those of the last reconciliation: a commit did not touch the application.
 	Rendered bool
 	// Finished is the operation that ended in this reconciliation, if one did.
 	Finished *v1alpha1.OperationState
@@ -104,6 +109,7 @@ type Result struct {
 type Reconciler struct {
 	Source       source.Source
 	Renderer     render.Renderer
+	Kept         Kept // what Renderer remembers; nil when it remembers nothing
 	Destinations Destinations
 	Now          func() time.Time
 	Log          *slog.Logger

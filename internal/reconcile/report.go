@@ -179,7 +179,8 @@ func (s *run) report() Result {
 			delete(s.app.Annotations, AnnotationFinished)
 		}
 	}
-	res := Result{App: s.app, After: s.after, Rendered: s.rendered, Finished: s.finished, Drift: s.drift, Err: s.err}
+	res := Result{App: s.app, After: s.after, Rendered: !s.Memory.holds(s.desired.key), Finished: s.finished, Drift: s.drift, Err: s.err}
+	s.Memory.settle(s.settledKey())
 	if s.plan != nil {
 		for _, i := range s.plan.Items {
 			if i.Desired != nil && !s.marked(i.Live) {
@@ -188,4 +189,12 @@ func (s *run) report() Result {
 		}
 	}
 	return res
+}
+
+// settledKey names what was wanted and is settled: no error and no operation is left over.
+func (s *run) settledKey() string {
+	if s.err != nil || s.app.Operation != nil {
+		return ""
+	}
+	return s.desired.key
 }

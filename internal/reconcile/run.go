@@ -39,13 +39,13 @@ type run struct {
 	unknown  bool // the comparison is not known
 	judge    *judge
 	after    time.Duration
-	rendered bool
 	drift    []*diff.Item
 	err      error
 }
 
 // desired is what a source at a revision asks for.
 type desired struct {
+	key      string // equal keys, equal targets
 	source   v1alpha1.ApplicationSource
 	revision source.Revision
 	typ      v1alpha1.ApplicationSourceType
@@ -157,21 +157,26 @@ func (r *Reconciler) desire(ctx context.Context, s *run, src v1alpha1.Applicatio
 	if s.Refresh == v1alpha1.RefreshHard {
 		ctx = render.Anew(ctx)
 	}
-	m, err := r.Renderer.Render(ctx, snapshot.FS(), render.Spec{
-		AppName: s.app.Name, AppNamespace: s.app.Namespace, Project: s.app.Spec.ProjectName(),
-		Namespace: s.app.Spec.Destination.Namespace, Source: src, Revision: rev,
-		KubeVersion: s.dest.Cluster.Version(), APIVersions: s.dest.Cluster.APIVersions(),
-		Options: s.Config.Render,
-	})
+	m, err := r.Renderer.Render(ctx, snapshot.FS(), s.renderSpec(s.dest.Cluster, src, rev))
 	if err != nil {
 		return desired{}, fmt.Errorf("render %s at %s: %w", path(src), rev.Short(), err)
 	}
-	out := desired{source: src, revision: rev, typ: m.Type}
+	out := desired{key: targetsKey(m, s.app), source: src, revision: rev, typ: m.Type}
 	if out.targets, err = s.targets(m); err != nil {
 		return desired{}, err
 	}
 	out.warnings = warnings(m, out.targets)
 	return out, nil
+}
+
+// renderSpec names everything that a render of the application depends on besides files.
+func (q Request) renderSpec(c Cluster, src v1alpha1.ApplicationSource, rev source.Revision) render.Spec {
+	return render.Spec{
+		AppName: q.App.Name, AppNamespace: q.App.Namespace, Project: q.App.Spec.ProjectName(),
+		Namespace: q.App.Spec.Destination.Namespace, Source: src, Revision: rev,
+		KubeVersion: c.Version(), APIVersions: c.APIVersions(),
+		Options: q.Config.Render,
+	}
 }
 
 func path(src v1alpha1.ApplicationSource) string {
@@ -203,9 +208,14 @@ func warnings(m render.Manifests, t diff.Targets) []v1alpha1.ApplicationConditio
 	return out
 }
 
+// targetsKey names manifests as they are for one application.
+func targetsKey(m render.Manifests, app *v1alpha1.Application) string {
+	return m.Key + "\x00" + app.Spec.Destination.Namespace
+}
+
 // targets prepares manifests, once for each render.
 func (s *run) targets(m render.Manifests) (diff.Targets, error) {
-	key := m.Key + "\x00" + s.app.Spec.Destination.Namespace
+	key := targetsKey(m, s.app)
 	if t, ok := s.Memory.targets(key); ok {
 		return t, nil
 	}
