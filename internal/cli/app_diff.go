@@ -147,9 +147,11 @@ func (c *cli) printPlan(ctx context.Context, plan *Plan, format string) (bool, e
 	for _, p := range changed {
 		before, after := maskPair(strip(p.Live), strip(p.Predicted))
 		fmt.Fprintf(c.Out, "\n===== %s/%s %s/%s ======\n", clean(p.Ref.Group), clean(p.Ref.Kind), clean(p.Ref.Namespace), clean(p.Ref.Name))
-		if external != nil {
+		switch {
+		case p.Action == PlanNone: // refused: there is nothing to show but the reason
+		case external != nil:
 			err = external.show(ctx, c.Out, p.Ref, before, after)
-		} else {
+		default:
 			err = c.unified(c.Out, before, after)
 		}
 		if err != nil {
@@ -248,19 +250,26 @@ func (c *cli) unified(out io.Writer, before, after *unstructured.Unstructured) e
 		return err
 	}
 	text, err := difflib.GetUnifiedDiffString(difflib.UnifiedDiff{
-		A: difflib.SplitLines(a), B: difflib.SplitLines(b), FromFile: "live", ToFile: "desired", Context: 3})
+		A: linesOf(a), B: linesOf(b), FromFile: "live", ToFile: "desired", Context: 3})
 	if err != nil {
 		return fmt.Errorf("compare: %w", err)
 	}
-	for _, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
-		if line == "" && text == "" {
-			continue
-		}
+	for _, line := range linesOf(text) {
+		line = strings.TrimSuffix(line, "\n")
 		if _, err := fmt.Fprintln(out, c.paint(out, cleanText(line))); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// linesOf splits a text after each line end.
+func linesOf(text string) []string {
+	lines := strings.SplitAfter(text, "\n")
+	if lines[len(lines)-1] == "" {
+		lines = lines[:len(lines)-1]
+	}
+	return lines
 }
 
 // paint colours a line of a diff on a terminal.

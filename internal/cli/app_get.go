@@ -232,8 +232,8 @@ func syncStatusLine(app *v1alpha1.Application) string {
 	case v1alpha1.SyncStatusOutOfSync:
 		line += " from " + target
 	}
-	if revision != target && len(revision) > 7 {
-		line += fmt.Sprintf(" (%s)", revision[:7])
+	if revision != target && revision != "" {
+		line += fmt.Sprintf(" (%s)", shortRevision(revision))
 	}
 	return line
 }

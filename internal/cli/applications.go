@@ -105,8 +105,8 @@ func (c *Connection) appNotFound(ctx context.Context, key appKey) error {
 			elsewhere = append(elsewhere, item.Namespace+"/"+item.Name)
 		}
 	}
-	if names := append(elsewhere, nearest(key.Name, here)...); len(names) > 0 {
-		f.Hint = "did you mean " + strings.Join(names, " or ") + "?"
+	if names := append(nearest(key.Name, here), elsewhere...); len(names) > 0 {
+		f.Hint = "did you mean " + strings.Join(names[:min(3, len(names))], " or ") + "?"
 	}
 	return f
 }
