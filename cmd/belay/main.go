@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"syscall"
@@ -30,8 +31,18 @@ func run() int {
 	return cli.Main(ctx, cli.Env{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 		Getenv: os.Getenv, Now: time.Now, Build: build(),
+		Planner:  app.OpenPlanner(os.Environ(), cacheDir()),
 		Commands: []*cobra.Command{app.RunCommand(os.Environ(), os.Getenv, os.Stderr)},
 	}, os.Args[1:])
+}
+
+// cacheDir is where mirrors of repositories are kept between commands.
+func cacheDir() string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		dir = os.TempDir()
+	}
+	return filepath.Join(dir, "belay")
 }
 
 // build reads what the Go linker recorded.

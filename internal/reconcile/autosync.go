@@ -22,7 +22,7 @@ func (r *Reconciler) gate(_ context.Context, s *run) error {
 		s.begin(*s.app.Operation)
 		if newer, ok := s.superseded(); ok {
 			s.complete(v1alpha1.OperationFailed, fmt.Sprintf("superseded by newer revision %s; %s", newer.Short(), s.state.Message))
-			s.state, s.app.Operation = nil, nil
+			s.state = nil
 		} else {
 			return nil
 		}
@@ -53,11 +53,11 @@ func hasErrors(conditions []v1alpha1.ApplicationCondition) bool {
 	return has
 }
 
-// superseded reports whether an automatic operation that is being retried aims at a commit that is no longer wanted.
+// superseded reports whether an automatic operation that waits (for health, for a retry) aims at a commit that is no
+// longer wanted. The commit that mends it must not have to wait for it.
 func (s *run) superseded() (source.Revision, bool) {
 	op := s.state.Operation
-	stale := op.InitiatedBy.Automated && op.Sync != nil && op.Sync.Revision != "" && op.Sync.Revision != string(s.revision)
-	return s.revision, stale && s.state.RetryCount > 0
+	return s.revision, op.InitiatedBy.Automated && op.Sync != nil && op.Sync.Revision != "" && op.Sync.Revision != string(s.revision)
 }
 
 type autoInput struct {
