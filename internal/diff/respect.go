@@ -1,6 +1,8 @@
 package diff
 
 import (
+	"strconv"
+
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
@@ -14,46 +16,90 @@ func Respect(plan *Plan, rules Rules) (*Plan, error) {
 		if i.Desired == nil || i.Live == nil || i.Live.Partial || set.empty() {
 			continue
 		}
-		stripped, err := set.strip(i.Live.Object.Object, i.Live.Managers)
-		if err != nil {
-			return nil, err
-		}
 		want, err := set.strip(i.Desired.Object, i.Live.Managers)
 		if err != nil {
 			return nil, err
 		}
 		next := *i
 		merged, _ := deepCopy(want).(map[string]any)
-		restore(merged, i.Desired.Object, i.Live.Object.Object, stripped)
+		for _, ignored := range Fields(want, i.Desired.Object) {
+			steps := splitPath(ignored.Path)
+			if v, ok := lookup(i.Live.Object.Object, steps); ok {
+				assign(merged, steps, deepCopy(v))
+			}
+		}
 		next.Desired = &unstructured.Unstructured{Object: merged}
 		out.Items[n] = &next
 	}
 	return out, nil
 }
 
-// restore puts into dst those fields of live that were ignored (in live, not in stripped) and that desired names.
-func restore(dst, desired, live, stripped map[string]any) {
-	for k, d := range desired {
-		l, inLive := live[k]
-		s, kept := stripped[k]
-		if !inLive {
-			continue
+// lookup returns the value at a path of Fields.
+func lookup(v any, path []step) (any, bool) {
+	for _, s := range path {
+		switch c := v.(type) {
+		case map[string]any:
+			next, ok := c[s.name]
+			if !ok {
+				return nil, false
+			}
+			v = next
+		case []any:
+			i := s.index(c)
+			if i < 0 {
+				return nil, false
+			}
+			v = c[i]
+		default:
+			return nil, false
 		}
-		if !kept {
-			dst[k] = deepCopy(l)
-			continue
-		}
-		dm, ok1 := d.(map[string]any)
-		lm, ok2 := l.(map[string]any)
-		sm, ok3 := s.(map[string]any)
-		if !ok1 || !ok2 || !ok3 {
-			continue
-		}
-		next, ok := dst[k].(map[string]any)
-		if !ok {
-			next = map[string]any{}
-			dst[k] = next
-		}
-		restore(next, dm, lm, sm)
 	}
+	return v, true
+}
+
+// assign puts value at path into in, which is a map or a list, and returns in, or its replacement when it had to grow.
+func assign(in any, path []step, value any) any {
+	if len(path) == 0 {
+		return value
+	}
+	s, rest := path[0], path[1:]
+	switch c := in.(type) {
+	case map[string]any:
+		c[s.name] = assign(c[s.name], rest, value)
+		return c
+	case []any:
+		if i := s.index(c); i >= 0 {
+			c[i] = assign(c[i], rest, value)
+			return c
+		}
+		if len(rest) == 0 {
+			return append(c, value) // an ignored element of a list
+		}
+		return c
+	case nil:
+		// The parent held nothing but ignored fields.
+		if s.key != "" && len(rest) == 0 {
+			return []any{value}
+		}
+		if s.key == "" {
+			return map[string]any{s.name: assign(nil, rest, value)}
+		}
+	}
+	return in
+}
+
+// index finds the list element that a step names, by key or by position; -1 when there is none.
+func (s step) index(list []any) int {
+	if s.key == "" {
+		if i, err := strconv.Atoi(s.name); err == nil && i >= 0 && i < len(list) {
+			return i
+		}
+		return -1
+	}
+	for i, e := range list {
+		if elementKey(e, s.key) == s.name {
+			return i
+		}
+	}
+	return -1
 }
