@@ -106,17 +106,18 @@ func (c *Controller) Reconcile(ctx context.Context, req ctrl.Request) (reconcile
 		return reconcile.Result{}, fmt.Errorf("read project %s: %w", app.Spec.ProjectName(), err)
 	}
 	refresh := e.refresh(app)
+	stored := app
 	res := c.Reconciler.Reconcile(ctx, belay.Request{
 		App: app, Project: project, Config: c.Environment.Config(),
 		Refresh: refresh, Memory: e.memory,
-		Progress: func(st *v1alpha1.OperationState) { c.progress(ctx, e, app, st) },
+		Progress: func(st *v1alpha1.OperationState) { stored = c.progress(ctx, app, st) },
 	})
 	if ctx.Err() != nil {
 		return reconcile.Result{}, nil // stopping: what the cluster says is where the next start goes on
 	}
 	if wait := c.putOff(e, req.NamespacedName, app, res, refresh); wait > 0 {
 		res.App, res.After = app, sooner(res.After, wait)
-	} else if err := c.write(ctx, e, app, res.App, refresh != ""); err != nil {
+	} else if err := c.write(ctx, e, stored, res.App, refresh != ""); err != nil {
 		return c.writeFailed(req, err)
 	}
 	c.loose.set(req.NamespacedName, res.Loose)
@@ -267,16 +268,15 @@ func (c *Controller) write(ctx context.Context, e *entry, before, after *v1alpha
 }
 
 // progress writes the state of an operation that is still running. A failure is only logged: the next one may get through.
-func (c *Controller) progress(ctx context.Context, e *entry, app *v1alpha1.Application, st *v1alpha1.OperationState) {
-	after := app.DeepCopy()
-	after.Status.OperationState = st
-	op := st.Operation
-	after.Operation = &op
+// It returns what to compare with from now on.
+func (c *Controller) progress(ctx context.Context, app *v1alpha1.Application, st *v1alpha1.OperationState) *v1alpha1.Application {
+	after := inProgress(app, st)
 	patch, err := mergePatch(app, after)
 	if err == nil {
-		err = c.Client.Patch(ctx, after, client.RawPatch(types.MergePatchType, patch))
+		err = c.Client.Patch(ctx, after.DeepCopy(), client.RawPatch(types.MergePatchType, patch))
 	}
 	if err != nil {
 		c.Log.Warn("write progress", "application", app.Name, "error", err.Error())
 	}
+	return uncertain(after)
 }

@@ -20,7 +20,7 @@ import (
 )
 
 // progressEvery is how often a long step reports its results.
-const progressEvery = 500 * time.Millisecond
+const progressEvery = 2 * time.Second
 
 // begin takes up an operation: a new one, or the one that the status says is under way.
 func (s *run) begin(op v1alpha1.Operation) {
