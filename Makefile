@@ -31,7 +31,7 @@ LIGHT = $(shell $(GO) list ./... | grep -v -e /cmd/belay-sandbox -e /internal/sa
 RACE := ./internal/source/... ./internal/render ./internal/render/plain ./internal/live ./internal/diff/... ./internal/apply \
 	./internal/health/... ./internal/object/... ./internal/fault/...
 
-.PHONY: help build release $(PROGRAMS) demo test test-race lint format check generate bench clean
+.PHONY: help build release $(PROGRAMS) demo kubectl test test-race lint format check generate bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -45,8 +45,15 @@ $(PROGRAMS):
 release: ## build static programs that do not depend on where they were built
 	CGO_ENABLED=0 $(MAKE) --no-print-directory build BUILDFLAGS=-trimpath LDFLAGS='-s -w'
 
-demo: build ## show the main job on a cluster of its own
-	$(BIN)/belay-demo
+demo: build ## show the main job on a cluster of its own, or with KUBECONFIG=file on a given one
+	@$(BIN)/belay-demo $(if $(filter command,$(firstword $(origin KUBECONFIG))),--kubeconfig '$(KUBECONFIG)')
+
+# For machines without kubectl: built from the sources of Kubernetes that the sandbox is built from. It needs modules
+# that nothing else here does, which therefore stay out of go.mod.
+kubectl: ## build kubectl into bin/
+	@mkdir -p $(BIN)
+	@modules="$$(mktemp -d)"; trap 'rm -rf "$$modules"' EXIT; cp go.mod go.sum "$$modules"; \
+	$(GO) build -modfile="$$modules/go.mod" -mod=mod -o $(BIN)/kubectl k8s.io/kubernetes/cmd/kubectl
 
 test: belay-sandbox ## run all tests
 	BELAY_SANDBOX_BIN=$(BIN)/belay-sandbox $(GO) test -p $(PARALLEL) -timeout $(TIMEOUT) ./...

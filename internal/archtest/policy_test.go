@@ -54,6 +54,7 @@ func layers() []layer {
 		{"internal/app", 13, world, "the only importer of implementations"},
 		{"cmd", 14, world, "reads flags and the environment, and exits"},
 		{"internal/archtest", tool, world, "reads the source"},
+		{"internal/demo", tool, world, "the workflow guide on one machine, for the demo and for tests"},
 		{"internal/gitserver", tool, world, "a Git server for the demo and for tests"},
 		{"internal/sandbox", tool, world, "a Kubernetes control plane for the demo, tests and benchmarks"},
 		{"examples", tool, pure, "examples are data"},
@@ -70,7 +71,7 @@ type fence struct {
 }
 
 func fences() []fence {
-	tools := append(testSupport(), "cmd/belay-sandbox", "internal/sandbox", "internal/gitserver", "bench", "test", "internal/archtest")
+	tools := append(testSupport(), "cmd/belay-sandbox", "internal/sandbox", "internal/gitserver", "internal/demo", "bench", "test", "internal/archtest")
 	with := func(paths ...string) []string { return append(paths, tools...) }
 	return []fence{
 		{[]string{"k8s.io/client-go", "sigs.k8s.io/controller-runtime"},
@@ -107,9 +108,10 @@ type onlyFrom struct {
 }
 
 func importers() []onlyFrom {
-	tools := append(testSupport(), "bench", "test", "cmd/belay-sandbox", "cmd/belay-demo")
+	tools := append(testSupport(), "bench", "test", "cmd/belay-sandbox", "cmd/belay-demo", "internal/demo")
 	only := []onlyFrom{
 		{"internal/sandbox", tools, "the sandbox is for the demo, tests and benchmarks"},
+		{"internal/demo", tools, "the demo is for its program and for tests"},
 		{"internal/gitserver", tools, "the Git server is for the demo, tests and benchmarks"},
 		{"internal/app", []string{"cmd", "bench", "test"}, "wiring is for programs"},
 	}
