@@ -32,7 +32,7 @@ func obj(kind, name string, annotations ...string) *unstructured.Unstructured {
 	a := map[string]string{}
 	for _, s := range annotations {
 		k, v, _ := strings.Cut(s, ":")
-		a[map[string]string{"wave": v1alpha1.AnnotationSyncWave, "opt": v1alpha1.AnnotationSyncOptions}[k]] = v
+		a[map[string]string{"wave": v1alpha1.AnnotationSyncWave, "opt": v1alpha1.AnnotationSyncOptions, "ignore-health": v1alpha1.AnnotationIgnoreHealth}[k]] = v
 	}
 	if len(a) > 0 {
 		u.SetAnnotations(a)
@@ -184,6 +184,9 @@ func TestStep(t *testing.T) {
 		{reason: "a degraded object ends the sync", items: waves, healthy: degraded,
 			phase: v1alpha1.OperationFailed, message: "one or more synchronization tasks completed unsuccessfully, reason: apps/Deployment/shop/first is Degraded: crash loop",
 			calls: []string{"apply first", "dry-run first", "dry-run second"}},
+		{reason: "health that is to be ignored holds up nothing", healthy: degraded,
+			items: []*diff.Item{create(obj("Deployment", "first", "ignore-health:true"))},
+			phase: v1alpha1.OperationSucceeded, message: "successfully synced (all tasks run)", calls: []string{"apply first"}},
 		{reason: "an operation taken up again goes on where it was", items: []*diff.Item{
 			{Ref: object.RefOf(obj("Deployment", "first")), Action: diff.None, Desired: obj("Deployment", "first"), Live: &object.Live{Object: obj("Deployment", "first")}},
 			create(obj("Deployment", "second", "wave:1"))},

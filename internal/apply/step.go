@@ -296,6 +296,9 @@ func (s *stepper) settled(stages []Stage, wave int) (v1alpha1.OperationPhase, st
 				}
 				continue
 			}
+			if live.Object.GetAnnotations()[v1alpha1.AnnotationIgnoreHealth] == "true" {
+				continue // it does not count for the application, so it holds up no sync either
+			}
 			status, message, ok := s.op.Healthy(live)
 			switch {
 			case !ok || status == v1alpha1.HealthHealthy:
