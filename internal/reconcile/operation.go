@@ -51,7 +51,11 @@ func (r *Reconciler) sync(ctx context.Context, s *run) error {
 		s.ended(v1alpha1.OperationError, message)
 		return nil
 	}
-	want, plan, err := r.operationPlan(ctx, s)
+	if shared, ok := s.sharedResource(); ok && s.state.Operation.Sync.SyncOptions.Has("FailOnSharedResource=true") {
+		s.ended(v1alpha1.OperationFailed, "Shared resource found: "+shared)
+		return nil
+	}
+	plan, err := r.operationPlan(ctx, s)
 	if err != nil {
 		s.ended(v1alpha1.OperationError, err.Error())
 		return nil
@@ -66,14 +70,24 @@ func (r *Reconciler) sync(ctx context.Context, s *run) error {
 	default:
 		s.ended(p.Phase, p.Message)
 	}
-	return s.lookAgain(ctx, want)
+	return s.lookAgain(ctx)
+}
+
+// sharedResource returns the warning about an object that another application claims too.
+func (s *run) sharedResource() (string, bool) {
+	for _, c := range s.found {
+		if c.Type == v1alpha1.ConditionSharedResourceWarning {
+			return c.Message, true
+		}
+	}
+	return "", false
 }
 
 // operationPlan compares the cluster with what the operation asks for, which may be another commit or source than
 // the application's own (a rollback).
-func (r *Reconciler) operationPlan(ctx context.Context, s *run) (desired, *diff.Plan, error) {
+func (r *Reconciler) operationPlan(ctx context.Context, s *run) (*diff.Plan, error) {
 	op := s.state.Operation.Sync
-	if res := s.state.SyncResult; res == nil {
+	if s.state.SyncResult == nil {
 		s.state.SyncResult = &v1alpha1.SyncOperationResult{}
 	}
 	src := s.app.Spec.GetSources()[0]
@@ -81,29 +95,28 @@ func (r *Reconciler) operationPlan(ctx context.Context, s *run) (desired, *diff.
 		src = *op.Source
 	}
 	if op.Manifests != nil || len(op.Sources) > 0 {
-		return desired{}, nil, fault.New(fault.Invalid, "operation.sync.manifests and operation.sync.sources are not acted on by this version of Belay")
+		return nil, fault.New(fault.Invalid, "operation.sync.manifests and operation.sync.sources are not acted on by this version of Belay")
 	}
 	s.state.SyncResult.Source = src
 	rev, err := r.operationRevision(ctx, s, src)
 	if err != nil {
-		return desired{}, nil, err
+		return nil, err
 	}
 	s.state.SyncResult.Revision = string(rev)
 	if rev == s.revision && reflect.DeepEqual(src, s.desired.source) {
-		return s.desired, s.plan, nil
+		return s.plan, nil
 	}
 	if err := s.Project.PermitsSource(src.RepoURL); err != nil {
-		return desired{}, nil, err
+		return nil, err
 	}
 	want, err := r.desire(ctx, s, src, rev)
 	if err != nil {
-		return desired{}, nil, err
+		return nil, err
 	}
 	if err := s.view(ctx, want.targets); err != nil {
-		return desired{}, nil, err
+		return nil, err
 	}
-	plan, err := s.comparePlan(ctx, want)
-	return want, plan, err
+	return s.comparePlan(ctx, want)
 }
 
 // operationRevision returns the commit of the operation; it is frozen at the first step, so that a retry means the same.
@@ -197,7 +210,7 @@ func (s *run) approved() bool {
 }
 
 // lookAgain compares once more after writes, so that the status tells what is true now.
-func (s *run) lookAgain(ctx context.Context, _ desired) error {
+func (s *run) lookAgain(ctx context.Context) error {
 	plan, err := s.comparePlan(ctx, s.desired)
 	if err != nil {
 		return err
