@@ -99,7 +99,7 @@ func Run(ctx context.Context, cfg Config) error {
 	renderer := newRenderer(runtime.GOMAXPROCS(0))
 	ctl := controller.New(controller.Options{
 		Client: mgr.GetClient(), Environment: env, Observer: newMetrics(mgr.GetClient()),
-		Events: mgr.GetEventRecorderFor("belay"), Log: cfg.Log, Now: time.Now, Workers: cfg.Workers,
+		Events: mgr.GetEventRecorder("belay"), Log: cfg.Log, Now: time.Now, Workers: cfg.Workers,
 		Reconciler: &reconcile.Reconciler{
 			Source: repos, Renderer: renderer, Kept: renderer, Destinations: clusters, Now: time.Now, Log: cfg.Log,
 		},

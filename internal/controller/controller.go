@@ -14,7 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/record"
+	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	rtcontroller "sigs.k8s.io/controller-runtime/pkg/controller"
@@ -45,7 +45,7 @@ type Options struct {
 	Reconciler  *belay.Reconciler
 	Environment Environment
 	Observer    Observer
-	Events      record.EventRecorder
+	Events      events.EventRecorder
 	Log         *slog.Logger
 	Now         func() time.Time
 	// Workers is how many applications are worked on at once. Work waits for networks most of the time.
@@ -219,7 +219,7 @@ func (c *Controller) tell(before *v1alpha1.Application, res belay.Result, took t
 		if op.Phase != v1alpha1.OperationSucceeded {
 			kind = corev1.EventTypeWarning
 		}
-		c.Events.Eventf(app, kind, reason, "Sync operation to %s %s: %s", revisionOf(op), op.Phase, op.Message)
+		c.Events.Eventf(app, nil, kind, reason, "Sync", "Sync operation to %s %s: %s", revisionOf(op), op.Phase, op.Message)
 	}
 }
 
