@@ -60,6 +60,7 @@ func resourceID(r v1alpha1.ResourceStatus) harness.ID {
 func expectNoOp(t *testing.T, a *harness.App) {
 	t.Helper()
 	before := versions(t, a)
+	objects := len(a.Get(t).Status.Resources)
 	st := a.Sync(t, v1alpha1.SyncOperation{})
 	if st.Phase != v1alpha1.OperationSucceeded {
 		t.Fatalf("second sync: %s: %s", st.Phase, st.Message)
@@ -69,8 +70,8 @@ func expectNoOp(t *testing.T, a *harness.App) {
 			t.Errorf("second sync of %s %s/%s: %s %q, want unchanged", r.Kind, r.Namespace, r.Name, r.Status, r.Message)
 		}
 	}
-	if n := len(st.SyncResult.Resources); n != len(before) || n == 0 {
-		t.Errorf("%d results for %d objects", n, len(before))
+	if n := len(st.SyncResult.Resources); n != objects || n == 0 {
+		t.Errorf("%d results for %d objects", n, objects)
 	}
 	if d := cmp.Diff(before, versions(t, a)); d != "" {
 		t.Errorf("the second sync wrote (-before +after):\n%s", d)
