@@ -12,7 +12,7 @@ import (
 
 const (
 	maxOutput   = 64 << 20  // bytes of one template function, and of all manifests
-	maxSteps    = 2_000_000 // entries into ranges and templates in one render
+	maxSteps    = 1_000_000 // entries into ranges and templates in one render
 	maxElements = 1_000_000 // numbers that until, untilStep and seq may give in one render
 	maxGrowth   = 1 << 30   // bytes that the heap may grow while one render runs
 	heapMetric  = "/memory/classes/heap/objects:bytes"
