@@ -10,17 +10,39 @@ const longHelp = `belay-sandbox runs a real Kubernetes control plane on this mac
 kube-apiserver, kube-controller-manager and kube-scheduler, with nodes and pods that are simulated.
 
 NO CONTAINER RUNS. No image is pulled and no program is started: a pod only reports what it would report if its
-containers ran.
+containers ran. Do not use it for workloads.
 
-It listens on 127.0.0.1 only, prints "ready" and the path of a kubeconfig when it can be used, and ends with everything
-that it started on SIGINT or SIGTERM.`
+It listens on 127.0.0.1 only, prints "ready" and the path of a kubeconfig as soon as the cluster can be used, and ends,
+with everything that it started, on SIGINT or SIGTERM. Several can run side by side.
+
+Pods become ready at once. Commands made of true, false, exit, sleep and echo, also in a shell script, take as long and
+end as they would; so do probes. The annotation belay.dev/sandbox on a pod, or an image tag that ends in the same word,
+chooses a fault:
+
+  crash-loop              ends at once with exit code 1
+  image-pull-error        the image cannot be pulled
+  slow-start[=10s]        stays in ContainerCreating for a while
+  out-of-memory           is ended as OOMKilled
+  never-ready             runs, but its readiness probe fails
+  slow-stop[=10s]         takes its time when it is deleted
+  pending                 on a Service, an Ingress or a claim: never gets an address or a volume
+
+docs/reference/sandbox.md has the whole list.`
 
 const examples = `  # a cluster that leaves nothing behind
   belay-sandbox
 
-  # a cluster that is still there after a restart
-  belay-sandbox --data-dir ~/.local/share/belay-sandbox --kubeconfig ./sandbox.kubeconfig
-  kubectl --kubeconfig ./sandbox.kubeconfig get nodes`
+  # a cluster whose state survives a restart, at a fixed port
+  belay-sandbox --data-dir ./cluster --kubeconfig ./sandbox.kubeconfig --port 6443
+
+  # use it
+  export KUBECONFIG=./sandbox.kubeconfig
+  kubectl create job hello --image busybox -- sh -c 'echo hello; sleep 2; exit 1'
+  kubectl logs job/hello
+
+  # break a Deployment, and mend it
+  kubectl patch deployment web -p '{"spec":{"template":{"metadata":{"annotations":{"belay.dev/sandbox":"crash-loop"}}}}}'
+  kubectl rollout undo deployment web`
 
 // options are the flags.
 type options struct {

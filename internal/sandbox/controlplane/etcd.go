@@ -27,8 +27,8 @@ func startEtcd(dir, socket string) (*embed.Etcd, error) {
 	cfg.AutoCompactionRetention = "5m"
 	cfg.MaxTxnOps = 1024
 	cfg.SocketOpts.ReuseAddress = true
-	// A lone member elects itself: short ticks make that near instant.
-	cfg.TickMs, cfg.ElectionMs = 20, 200
+	// A lone member elects itself after one election timeout; still shorter ticks would cost CPU for as long as it idles.
+	cfg.TickMs, cfg.ElectionMs = 50, 250
 
 	clients := url.URL{Scheme: "unix", Path: socket}
 	peers := url.URL{Scheme: "unix", Path: socket + ".peer"}
