@@ -170,7 +170,8 @@ func (c *Cluster) Run(ctx context.Context) error {
 	own.Go(func() { c.x.events.run(ctx.Done()) })
 	c.discoverForever(ctx)
 	own.Wait()
-	c.ctl.Lock() // whoever decides about feeds next sees that ctx has ended
+	c.ctl.Lock()
+	//lint:ignore SA2001 whoever decides about feeds next sees that ctx has ended
 	c.ctl.Unlock()
 	c.feeds.Wait()
 	return nil

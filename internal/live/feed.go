@@ -269,10 +269,10 @@ func (f *feed) log(msg string, level slog.Level, args ...any) {
 }
 
 // state returns whether the table is filled and what is wrong now.
-func (f *feed) state() (synced bool, err error, since time.Time) {
+func (f *feed) state() (synced bool, since time.Time, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.synced, f.err, f.since
+	return f.synced, f.since, f.err
 }
 
 // settled reports whether waiting for the first list makes no sense any more, and if not, why it is not there.

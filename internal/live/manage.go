@@ -101,7 +101,7 @@ func (c *Cluster) isFull(cat *catalog, gvk schema.GroupVersionKind) (bool, error
 		return false, fault.New(fault.Transient, "read %s: the watch has not started", kindText(gvk))
 	}
 	for _, f := range current.feeds {
-		if _, err, _ := f.state(); fault.Is(err, fault.Denied) {
+		if _, _, err := f.state(); fault.Is(err, fault.Denied) {
 			return true, fault.New(fault.Denied, "read %s: %w", kindText(gvk), err)
 		} else if err != nil {
 			return false, fault.New(fault.Transient, "read %s: %w", kindText(gvk), err)
@@ -182,7 +182,7 @@ func (c *Cluster) follow() bool {
 		c.settle(cat, t.spec.gvk.GroupKind())
 	}
 	for _, f := range c.currentFeeds() {
-		if _, err, _ := f.state(); fault.Is(err, fault.Denied) {
+		if _, _, err := f.state(); fault.Is(err, fault.Denied) {
 			select {
 			case f.kick <- struct{}{}:
 			default:

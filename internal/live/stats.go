@@ -38,7 +38,7 @@ func (c *Cluster) Stats() Stats {
 	}
 	for _, f := range c.currentFeeds() {
 		s.Watches++
-		if _, err, since := f.state(); err != nil {
+		if _, since, err := f.state(); err != nil {
 			s.Warnings = append(s.Warnings, Warning{Kind: f.t.spec.gvk.GroupKind(), Since: since, Reason: err.Error()})
 		}
 	}
@@ -66,7 +66,7 @@ func (c *Cluster) Synced(gk schema.GroupKind) error {
 		return c.notFollowed(cat, gk)
 	}
 	for _, f := range active.feeds {
-		if _, err, _ := f.state(); fault.Is(err, fault.Denied) {
+		if _, _, err := f.state(); fault.Is(err, fault.Denied) {
 			return fault.New(fault.Denied, "read %s: %w", gk, err)
 		}
 	}
@@ -104,7 +104,7 @@ func (c *Cluster) Healthy() error {
 	down := 0
 	feeds := c.currentFeeds()
 	for _, f := range feeds {
-		synced, err, since := f.state()
+		synced, since, err := f.state()
 		switch {
 		case err == nil:
 		case unreachable(err):
