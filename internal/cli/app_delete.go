@@ -145,8 +145,18 @@ func (c *cli) waitGone(ctx context.Context, conn *Connection, key appKey, timeou
 	defer cancel()
 	p := c.newProgress("delete " + key.String())
 	defer p.close()
+	p.note("waiting until application %s and what it takes with it are gone", key)
+	var told string
 	err := conn.watchApp(bounded, key, func(app *v1alpha1.Application) (bool, error) {
-		p.show(app)
+		// What holds a deletion up stands in a condition.
+		if app != nil {
+			for _, cond := range app.Status.Conditions {
+				if cond.Type == v1alpha1.ConditionDeletionError && cond.Message != told {
+					told = cond.Message
+					p.note("%s: %s", cond.Type, redactText(told))
+				}
+			}
+		}
 		return app == nil, nil
 	})
 	if timedOut(ctx, err) {

@@ -48,7 +48,7 @@ func (c *cli) appList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return conn.list(cmd.Context(), *o, c.Out)
+			return c.list(cmd.Context(), conn, *o)
 		},
 	}
 	o.bind(cmd.Flags())
@@ -63,8 +63,8 @@ func (c *cli) appList() *cobra.Command {
 }
 
 // list prints the applications that o selects.
-func (c *Connection) list(ctx context.Context, o listOptions, out io.Writer) error {
-	raw, err := c.listRaw(ctx, o)
+func (c *cli) list(ctx context.Context, conn *Connection, o listOptions) error {
+	raw, err := conn.listRaw(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -84,9 +84,12 @@ func (c *Connection) list(ctx context.Context, o listOptions, out io.Writer) err
 		if kept == nil {
 			kept = []map[string]any{}
 		}
-		return printAs(out, o.output, kept)
+		return printAs(c.Out, o.output, kept)
 	}
-	return printApps(out, apps, o.output == "name")
+	if len(apps) == 0 {
+		fmt.Fprintf(c.Err, "no application matches in %s; -A looks in all namespaces\n", firstOf(o.appNamespace, conn.Namespace))
+	}
+	return printApps(c.Out, apps, o.output == "name")
 }
 
 // listRaw reads all pages, sorted by namespace and name.

@@ -77,6 +77,9 @@ func (c *cli) rollback(ctx context.Context, arg string, id int64, o rollbackOpti
 		if chosen, err = deploymentOf(app, id); err != nil {
 			return nil, err
 		}
+		if err := conn.refuseWindow(bounded, app, c.Now()); err != nil && !o.dryRun {
+			return nil, err
+		}
 		return rollbackOperation(app, chosen, user, o)
 	}, c.Now())
 	if err != nil {
@@ -84,7 +87,11 @@ func (c *cli) rollback(ctx context.Context, arg string, id int64, o rollbackOpti
 	}
 	fmt.Fprintf(c.Err, "rolling %s back to deployment %d of %s: %s\n", key, chosen.ID,
 		chosen.DeployedAt.In(c.Now().Location()).Format(time.RFC3339), clean(revisionOf(chosen)))
-	return c.finish(ctx, bounded, conn, app, finishOptions{what: "rollback", output: o.output, timeout: o.timeout.duration()})
+	err = c.finish(ctx, bounded, conn, app, finishOptions{what: "rollback", output: o.output, timeout: o.timeout.duration()})
+	if err == nil && !o.dryRun {
+		fmt.Fprintf(c.Err, "hint: Git still holds the newer state, and the next sync returns to it; revert the change there to stay\n")
+	}
+	return err
 }
 
 // deploymentOf finds a deployment in the history, or the one before the present.

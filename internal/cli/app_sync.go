@@ -181,7 +181,12 @@ func (c *cli) syncOne(ctx context.Context, conn *Connection, key appKey, r syncR
 	}
 	bounded, cancel := withTimeout(ctx, o.timeout.duration())
 	defer cancel()
-	app, err := conn.start(bounded, key, r.operation, c.Now())
+	app, err := conn.start(bounded, key, func(app *v1alpha1.Application) (*v1alpha1.Operation, error) {
+		if err := conn.refuseWindow(bounded, app, c.Now()); err != nil && !o.dryRun {
+			return nil, err
+		}
+		return r.operation(app)
+	}, c.Now())
 	if err != nil {
 		return fmt.Errorf("sync application %s: %w", key, err)
 	}
@@ -349,6 +354,11 @@ func (c *cli) finish(outer, ctx context.Context, conn *Connection, app *v1alpha1
 	}
 	p.close()
 	if err != nil {
+		if outer.Err() != nil {
+			return &Failure{Exit: ExitInterrupted, Code: "Interrupted",
+				Err:  fmt.Errorf("interrupted: the %s of application %s goes on", o.what, qualified(app)),
+				Hint: "end it with: belay app terminate-op " + qualified(app)}
+		}
 		if timedOut(outer, err) {
 			err = &Failure{Exit: ExitAPI, Code: "Timeout",
 				Err:  fmt.Errorf("%s of application %s has not ended after %s and goes on", o.what, qualified(app), o.timeout),

@@ -140,7 +140,7 @@ func (b *bench) runIn(ctx context.Context, stdin string, args ...string) result 
 		Now:     func() time.Time { return time.Now().UTC() },
 		Build:   cli.Build{Version: "test", Go: "go"},
 		Planner: b.planner,
-	}, append(args, "--kubeconfig", b.sandbox.Kubeconfig(), "--namespace", b.namespace))
+	}, append([]string{args[0], "--kubeconfig", b.sandbox.Kubeconfig(), "--namespace", b.namespace}, args[1:]...))
 	return result{out.String(), errs.String(), code}
 }
 

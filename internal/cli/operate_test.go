@@ -3,6 +3,7 @@ package cli_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -244,10 +245,70 @@ func TestTerminate(t *testing.T) {
 	}
 }
 
+func TestSyncWindowRefusesBeforeAnythingIsWritten(t *testing.T) {
+	b := newBench(t)
+	p := &v1alpha1.AppProject{}
+	p.Name, p.Namespace = "frozen", b.namespace
+	p.Spec.SyncWindows = v1alpha1.SyncWindows{{Kind: "deny", Schedule: "* * * * *", Duration: "1h", Applications: []string{"*"}}}
+	if err := b.client.Create(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	app := b.create("shop", func(app *v1alpha1.Application) { app.Spec.Project = "frozen"; app.Status.History = deployments(2) })
+	b.run("app", "sync", "shop").exits(t, 20).says(t, "cannot sync: blocked by sync window", "belay proj windows list frozen")
+	b.run("app", "rollback", "shop").exits(t, 20).says(t, "blocked by sync window")
+	if b.get("shop").ResourceVersion != app.ResourceVersion {
+		t.Error("a refused sync wrote to the application")
+	}
+	b.run("app", "sync", "shop", "--dry-run", "--async").ok(t)
+}
+
+func TestInterruptedSyncGoesOn(t *testing.T) {
+	b := newBench(t)
+	b.create("shop", manual(v1alpha1.SyncStatusOutOfSync))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	finished := make(chan result, 1)
+	go func() { finished <- b.runIn(ctx, "", "app", "sync", "shop") }()
+	b.eventually("the operation is there", func(context.Context) bool { return b.get("shop").Operation != nil })
+	cancel()
+	(<-finished).exits(t, 130).says(t, "the sync of application", "goes on", "terminate-op")
+	if b.get("shop").Operation == nil {
+		t.Error("the operation is gone")
+	}
+}
+
 func TestInterrupted(t *testing.T) {
 	b := newBench(t)
 	b.create("shop", manual(v1alpha1.SyncStatusOutOfSync))
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(300*time.Millisecond, cancel)
 	b.runIn(ctx, "", "app", "wait", "shop").exits(t, 130).says(t, "interrupted")
+}
+
+// TestOneOfTwoSyncsWins starts operations at the same moment, while somebody else writes to the application all the time.
+func TestOneOfTwoSyncsWins(t *testing.T) {
+	b := newBench(t)
+	b.create("shop", manual(v1alpha1.SyncStatusOutOfSync))
+	const contenders = 4
+	results := make(chan result, contenders)
+	for range contenders {
+		go func() { results <- b.run("app", "sync", "shop", "--async") }()
+	}
+	for i := range 20 {
+		patch := map[string]any{"metadata": map[string]any{"annotations": map[string]any{"noise": fmt.Sprint(i)}}}
+		if err := b.patch(t.Context(), b.get("shop"), patch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	codes := map[int]int{}
+	for range contenders {
+		r := <-results
+		codes[r.code]++
+		if r.code == 20 {
+			r.says(t, "already in progress")
+		}
+	}
+	if codes[0] != 1 || codes[20] != contenders-1 {
+		t.Errorf("exit codes %v, want one success", codes)
+	}
 }

@@ -31,7 +31,8 @@ type event struct {
 	Message   string    `json:"message,omitempty"`
 }
 
-// changes lists what is different in next, without times. The first state (prev nil) counts as a change.
+// changes lists what is different in next, without times. Of the first state (prev nil) that is the whole and the objects
+// with something left to wait for.
 func changes(prev, next *v1alpha1.Application) []event {
 	if next == nil {
 		return nil
@@ -50,7 +51,8 @@ func changes(prev, next *v1alpha1.Application) []event {
 		events = append(events, event{Type: "operation", App: qualified(next), Status: phase, Message: message})
 	}
 	for _, s := range statesOf(next) {
-		if old, ok := before[s.Ref]; ok && old == s {
+		old, known := before[s.Ref]
+		if known && old == s || prev == nil && settled(s) {
 			continue
 		}
 		events = append(events, event{Type: "resource", App: qualified(next), Group: s.Ref.Group, Kind: s.Ref.Kind,

@@ -2,11 +2,13 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/robfig/cron/v3"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/glob"
@@ -36,10 +38,24 @@ func (c *Connection) windowsOf(ctx context.Context, app *v1alpha1.Application, n
 	rctx, cancel := c.request(ctx)
 	defer cancel()
 	var p v1alpha1.AppProject
-	if err := c.Client.Get(rctx, appKey{Namespace: c.Namespace, Name: app.Spec.ProjectName()}, &p); err != nil {
+	err := c.Client.Get(rctx, appKey{Namespace: c.Namespace, Name: app.Spec.ProjectName()}, &p)
+	if err != nil && !(apierrors.IsNotFound(err) && app.Spec.ProjectName() == v1alpha1.DefaultProjectName) {
 		return windowSummary{}
 	}
 	return judgeWindows(p.Spec.SyncWindows, app, now)
+}
+
+// windowDenied is the word for a time at which not even a sync by hand may start.
+const windowDenied = "Sync Denied"
+
+// refuseWindow refuses a sync that the windows of the project forbid now, as the API server of Argo CD does. The
+// controller has the last word; this one comes before anything is written.
+func (c *Connection) refuseWindow(ctx context.Context, app *v1alpha1.Application, now time.Time) error {
+	if w := c.windowsOf(ctx, app, now); w.word == windowDenied {
+		return &Failure{Exit: ExitAPI, Code: "SyncWindow", Err: errors.New("cannot sync: blocked by sync window"),
+			Hint: "belay proj windows list " + app.Spec.ProjectName()}
+	}
+	return nil
 }
 
 // judgeWindows says whether the windows let a sync by hand through now: an open deny window forbids it, and so do allow
@@ -70,7 +86,7 @@ func judgeWindows(windows v1alpha1.SyncWindows, app *v1alpha1.Application, now t
 	}
 	summary := windowSummary{known: true, word: "Sync Allowed", active: active}
 	if denied || waiting && !allowed {
-		summary.word = "Sync Denied"
+		summary.word = windowDenied
 		if manual {
 			summary.word = "Manual Allowed"
 		}
