@@ -209,6 +209,10 @@ func (c *container) run(m *machine, now time.Time) {
 		c.finish(now, exitStartError, reasonStartError)
 		c.message = "failed to create containerd task: failed to create shim task: OCI runtime create failed: " + c.program.StartError
 		m.warn("Failed", "Error: "+c.message)
+		return
+	}
+	if c.probes.unready || choose(m.pod, c.spec).behaviour == neverReady {
+		m.warn("Unhealthy", fmt.Sprintf("Readiness probe failed for container %s", c.spec.Name))
 	}
 }
 

@@ -63,7 +63,7 @@ func (m *machine) advance(now time.Time) time.Time {
 	if m.overdue(now, &due) {
 		return time.Time{}
 	}
-	if m.config.missingVolume != "" {
+	if m.config.missingVolume != "" && m.untouched() {
 		if m.reported != m.config.missingVolume {
 			m.reported = m.config.missingVolume
 			m.warn("FailedMount", m.config.missingVolume)
@@ -140,6 +140,16 @@ func (m *machine) settle(now time.Time) {
 	if failed {
 		m.phase = core.PodFailed
 	}
+}
+
+// untouched says that no container has started yet: volumes are mounted once, before that.
+func (m *machine) untouched() bool {
+	for _, c := range m.all() {
+		if c.state != waiting || c.last != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // kill ends whatever still runs. Sidecars are told to stop and do so in good order; others are cut off.

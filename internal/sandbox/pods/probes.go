@@ -1,7 +1,6 @@
 package pods
 
 import (
-	"fmt"
 	"time"
 
 	core "k8s.io/api/core/v1"
@@ -22,7 +21,7 @@ type probes struct {
 	// startupAt and readyAt are when the container counts as started and as ready.
 	startupAt, readyAt time.Time
 	// unready says that the readiness probe fails for ever, killAt that a startup or liveness probe ends the container.
-	unready string
+	unready bool
 	killAt  time.Time
 	killWhy string
 }
@@ -43,7 +42,7 @@ func newProbes(m *machine, c *container) probes {
 		first := later(p.startupAt, c.startedAt.Add(seconds(probe.InitialDelaySeconds)))
 		p.readyAt = first.Add(seconds((max(probe.SuccessThreshold, 1) - 1) * period(probe)))
 		if fails(probe, env) {
-			p.readyAt, p.unready = time.Time{}, fmt.Sprintf("Readiness probe failed for container %s", c.spec.Name)
+			p.readyAt, p.unready = time.Time{}, true
 		}
 	}
 	if probe := c.spec.LivenessProbe; probe != nil && fails(probe, env) {

@@ -76,7 +76,7 @@ func (m *machine) setConditions(s *core.PodStatus, initialized bool, now time.Ti
 		}, now)
 	}
 	done := m.phase == core.PodSucceeded
-	set(core.PodReadyToStartContainers, m.phase == "" && m.config.missingVolume == "", "", "")
+	set(core.PodReadyToStartContainers, m.phase == "" && (m.config.missingVolume == "" || !m.untouched()), "", "")
 	setInitialized(m, s, initialized, now)
 	reason, message := "ContainersNotReady", fmt.Sprintf("containers with unready status: [%s]", strings.Join(unready, " "))
 	switch {
