@@ -141,7 +141,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 			return err
 		}
 	}
-	b := &bench{o: o, report: &report{progress: o.log}, w: workload{
+	b := &bench{o: o, plane: s.plane, report: &report{progress: o.log}, w: workload{
 		apps: o.apps, objects: o.objects, name: "bench", namespace: o.namespace, repoURL: o.repoURL,
 	}}
 	if b.api, err = newAPI(o.kubeconfig); err != nil {
@@ -236,11 +236,12 @@ func (b *bench) clean(ctx context.Context) error {
 
 // finish writes the report.
 func (b *bench) finish(out io.Writer, all []limits) error {
-	var cold, every, one []float64
+	var cold, every, one, coldCPU, allCPU []float64
 	for _, l := range all {
 		cold, every, one = append(cold, l.Cold), append(every, l.All), append(one, l.One)
+		coldCPU, allCPU = append(coldCPU, l.ColdCPU), append(allCPU, l.AllCPU)
 	}
-	l := limits{Cold: median(cold), All: median(every), One: median(one)}
+	l := limits{Cold: median(cold), All: median(every), One: median(one), ColdCPU: median(coldCPU), AllCPU: median(allCPU)}
 	b.report.judge(b.w, l)
 	facts := b.facts()
 	fmt.Fprintln(out, strings.Join(facts, "\n"))

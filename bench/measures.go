@@ -18,6 +18,7 @@ type bench struct {
 	api    *api
 	repo   *repo
 	sys    system
+	plane  system // the control plane, if it was started for the run
 	apps   *view
 	maps   *view
 	head   string // the newest commit
@@ -72,6 +73,10 @@ func (b *bench) cold(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	used, err := u.done(ctx)
+	if err != nil {
+		return err
+	}
 	mb, err := peak()
 	if err != nil {
 		return err
@@ -79,13 +84,10 @@ func (b *bench) cold(ctx context.Context) error {
 	if err := b.same(ctx); err != nil {
 		return err
 	}
-	used, err := u.done(ctx)
-	if err != nil {
-		return err
-	}
 	b.report.add(result{Measure: "cold.time", Value: at.Sub(start).Seconds(), Unit: "s",
 		Note: fmt.Sprintf("creating the Applications took %.2f s of it; writes: %s", created.Seconds(), used.words)})
 	b.report.add(result{Measure: "cold.cpu", Value: used.cpu, Unit: "CPU-s"})
+	b.server("cold.server", used)
 	b.report.add(result{Measure: "cold.peak", Value: mb, Unit: "MB"})
 	return nil
 }
@@ -274,6 +276,7 @@ func (b *bench) all(ctx context.Context) error {
 	b.report.add(result{Measure: "all.live", Value: liveAt.Sub(start).Seconds(), Unit: "s"})
 	b.report.add(result{Measure: "all.time", Value: doneAt.Sub(start).Seconds(), Unit: "s", Note: "writes: " + used.words})
 	b.report.add(result{Measure: "all.cpu", Value: used.cpu, Unit: "CPU-s"})
+	b.server("all.server", used)
 	b.report.add(result{Measure: "all.peak", Value: mb, Unit: "MB"})
 	return nil
 }
@@ -318,6 +321,13 @@ func (b *bench) drift(ctx context.Context) error {
 	return nil
 }
 
+// server reports what the control plane used, if it was started for the run.
+func (b *bench) server(measure string, used usage) {
+	if len(b.plane.pids) > 0 {
+		b.report.add(result{Measure: measure, Value: used.plane, Unit: "CPU-s", Note: "of the control plane, bench's own requests among it"})
+	}
+}
+
 // commit pushes a file with content that was never there.
 func (b *bench) commit(ctx context.Context, path, object string) (push, string, error) {
 	b.token++
@@ -346,6 +356,7 @@ func (b *bench) spread(k, of int) int { return (k*b.w.apps/of + b.w.apps/2) % b.
 type usage struct {
 	b      *bench
 	cpu    float64
+	plane  float64
 	writes counts
 	words  string
 }
@@ -355,8 +366,12 @@ func (b *bench) use(ctx context.Context) (usage, error) {
 	if err != nil {
 		return usage{}, err
 	}
+	plane, err := b.plane.cpu()
+	if err != nil {
+		return usage{}, err
+	}
 	cpu, err := b.sys.cpu()
-	return usage{b: b, cpu: cpu, writes: writes}, err
+	return usage{b: b, cpu: cpu, plane: plane, writes: writes}, err
 }
 
 // done returns the differences. CPU is read first: reading the counts takes a while.
@@ -365,10 +380,14 @@ func (u usage) done(ctx context.Context) (usage, error) {
 	if err != nil {
 		return usage{}, err
 	}
+	plane, err := u.b.plane.cpu()
+	if err != nil {
+		return usage{}, err
+	}
 	writes, err := u.b.api.writes(ctx)
 	if err != nil {
 		return usage{}, err
 	}
 	_, words := writes.since(u.writes)
-	return usage{cpu: cpu - u.cpu, words: words}, nil
+	return usage{cpu: cpu - u.cpu, plane: plane - u.plane, words: words}, nil
 }

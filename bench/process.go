@@ -44,6 +44,19 @@ func (s system) cpu() (float64, error) {
 	return sum, nil
 }
 
+// children are the processes that this one has started and that live.
+func children() (system, error) {
+	all, err := childrenOf()
+	if err != nil {
+		return system{}, err
+	}
+	var s system
+	for _, p := range all[os.Getpid()] {
+		s.pids = append(s.pids, p.pid)
+	}
+	return s, nil
+}
+
 // ownCPU reads a process's clock, which is finer than its ticks.
 func ownCPU(pid int) (float64, error) {
 	var ts unix.Timespec

@@ -34,7 +34,10 @@ func (r *report) add(res result) {
 
 // judge lays the limits and budgets beside the results.
 func (r *report) judge(w workload, l limits) {
-	of := map[string]float64{"cold.time": l.Cold, "all.live": l.All, "all.time": l.All, "one.time": l.One, "drift.time": l.One}
+	of := map[string]float64{
+		"cold.time": l.Cold, "all.live": l.All, "all.time": l.All, "one.time": l.One, "drift.time": l.One,
+		"cold.server": l.ColdCPU, "all.server": l.AllCPU,
+	}
 	for i := range r.results {
 		res := &r.results[i]
 		if limit := of[res.Measure]; limit > 0 {
@@ -98,7 +101,7 @@ func (r *report) table(out io.Writer) error {
 	for _, res := range r.results {
 		limit, ratio, ok := "-", "-", "-"
 		if res.Limit > 0 {
-			limit, ratio = fmt.Sprintf("%.3f s", res.Limit), fmt.Sprintf("%.1fx", res.Ratio)
+			limit, ratio = fmt.Sprintf("%.3f %s", res.Limit, res.Unit), fmt.Sprintf("%.1fx", res.Ratio)
 		}
 		if res.OK != nil {
 			ok = map[bool]string{true: "yes", false: "NO"}[*res.OK]

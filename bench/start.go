@@ -25,6 +25,7 @@ import (
 // stage is the surroundings of a run; close ends what it started.
 type stage struct {
 	dir    string
+	plane  system
 	closes []func()
 }
 
@@ -53,6 +54,9 @@ func (s *stage) cluster(ctx context.Context, o options) (string, error) {
 		return "", err
 	}
 	s.later(func() { _ = instance.Stop() }) // it ends with this process at the latest
+	if s.plane, err = children(); err != nil {
+		return "", err
+	}
 	a, err := newAPI(instance.Kubeconfig())
 	if err != nil {
 		return "", err
