@@ -13,9 +13,11 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/klog/v2"
 
 	"github.com/belaycd/belay/internal/sandbox/cloud"
 	"github.com/belaycd/belay/internal/sandbox/controlplane"
+	"github.com/belaycd/belay/internal/sandbox/metrics"
 	"github.com/belaycd/belay/internal/sandbox/nodes"
 	"github.com/belaycd/belay/internal/sandbox/pods"
 )
@@ -34,6 +36,7 @@ func serve(run context.Context, o options, out, errOut io.Writer) error {
 	}
 	defer place.close()
 	log := slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	klog.SetSlogLogger(log) // the Kubernetes libraries tell what they do, not only what fails
 
 	plane, err := controlplane.Start(run, controlplane.Config{
 		Dir: place.data, RuntimeDir: place.runtime, Port: o.port, Kubeconfig: place.kubeconfig,
@@ -104,6 +107,11 @@ func simulate(ctx context.Context, plane *controlplane.ControlPlane, o options, 
 		_ = listener.Close() // nothing was served
 		return err
 	}
+	usage, err := openMetrics(ctx, plane, client, s.log)
+	if err != nil {
+		_ = listener.Close() // nothing was served
+		return err
+	}
 	certificate, key, authority := plane.KubeletFiles()
 	kubelet := pods.ServerConfig{
 		CertFile: certificate, KeyFile: key, ClientAuthorityFile: authority, Client: controlplane.KubeletClient,
@@ -113,6 +121,7 @@ func simulate(ctx context.Context, plane *controlplane.ControlPlane, o options, 
 		"pods":    func() error { return runner.Run(ctx) },
 		"cloud":   func() error { return provider.Run(ctx) },
 		"kubelet": func() error { return runner.Serve(ctx, listener, kubelet) },
+		"metrics": func() error { return usage.Serve(ctx) },
 	} {
 		s.wait.Go(func() {
 			if err := run(); err != nil {
@@ -120,8 +129,40 @@ func simulate(ctx context.Context, plane *controlplane.ControlPlane, o options, 
 			}
 		})
 	}
-	return awaitControllers(ctx, client)
+	return errors.Join(usage.register(ctx), awaitControllers(ctx, client))
 }
+
+// metricsAPI is the API and its place in the cluster.
+type metricsAPI struct {
+	*metrics.Server
+	registrar *metrics.Registrar
+}
+
+func openMetrics(ctx context.Context, plane *controlplane.ControlPlane, client kubernetes.Interface, log *slog.Logger) (*metricsAPI, error) {
+	clients, err := plane.Simulator()
+	if err != nil {
+		return nil, err
+	}
+	registrar, err := metrics.NewRegistrar(clients, client, log)
+	if err != nil {
+		return nil, err
+	}
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp4", net.JoinHostPort(address, "0"))
+	if err != nil {
+		return nil, fmt.Errorf("listen for the metrics API: %w", err)
+	}
+	certificate, key, authority := plane.AggregatedFiles()
+	server, err := metrics.NewServer(client.CoreV1(), listener, metrics.ServerConfig{
+		CertFile: certificate, KeyFile: key, ClientAuthorityFile: authority, Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &metricsAPI{server, registrar}, nil
+}
+
+func (m *metricsAPI) register(ctx context.Context) error { return m.registrar.Register(ctx, m.Port()) }
 
 // awaitControllers waits for what the controllers make in a new namespace: without it the first pod would be refused.
 func awaitControllers(ctx context.Context, client kubernetes.Interface) error {

@@ -90,6 +90,11 @@ func (c *ControlPlane) KubeletFiles() (cert, key, clientAuthority string) {
 	return c.credentials.kubelet.Cert, c.credentials.kubelet.Key, c.credentials.authority.Cert
 }
 
+// AggregatedFiles are the certificate, key and client authority of a server that the API server passes requests on to.
+func (c *ControlPlane) AggregatedFiles() (cert, key, clientAuthority string) {
+	return c.credentials.metrics.Cert, c.credentials.metrics.Key, c.credentials.frontProxy.Cert
+}
+
 // Stop ends all components; it takes at most about three seconds and may be called more than once.
 func (c *ControlPlane) Stop() {
 	c.stopOnce.Do(func() {

@@ -11,7 +11,7 @@ const serviceRange = "10.96.0.0/16"
 // credentials are all the files by which the components know each other.
 type credentials struct {
 	authority, frontProxy           *pki.Authority
-	server, kubelet                 pki.Pair
+	server, kubelet, metrics        pki.Pair
 	kubeletClient, frontProxyClient pki.Pair
 	admin, controllers, scheduler   pki.Pair
 	simulator                       pki.Pair
@@ -40,6 +40,7 @@ func issueCredentials(dir string) (*credentials, error) {
 				"kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
 		}},
 		{&c.kubelet, func() (pki.Pair, error) { return c.authority.Server("kubelet", loopback, "localhost") }},
+		{&c.metrics, func() (pki.Pair, error) { return c.authority.Server("metrics", loopback, "localhost") }},
 		{&c.kubeletClient, func() (pki.Pair, error) {
 			return c.authority.Client("apiserver-kubelet-client", KubeletClient)
 		}},
