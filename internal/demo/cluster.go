@@ -10,26 +10,25 @@ import (
 	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/belaycd/belay/config"
 	"github.com/belaycd/belay/examples/callcenter"
 )
 
 const (
-	controlPlane = "argocd"
-	pollInterval = 100 * time.Millisecond
+	controlPlane  = "argocd"
+	pollInterval  = 100 * time.Millisecond
+	servedTimeout = 30 * time.Second
 	// cleanTimeout bounds what is deleted from a cluster that stays.
 	cleanTimeout = 90 * time.Second
 )
@@ -37,11 +36,11 @@ const (
 // cluster is where the demo runs, and what it has put there.
 type cluster struct {
 	rest       *rest.Config
-	client     client.Client
+	client     dynamic.Interface
 	kubeconfig string
 	version    string
 	// created is what was not there before, in the order of creation.
-	created []client.Object
+	created []*unstructured.Unstructured
 }
 
 func connect(kubeconfig string) (*cluster, error) {
@@ -60,7 +59,7 @@ func connect(kubeconfig string) (*cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to the cluster of %s at %s: %w", kubeconfig, rc.Host, err)
 	}
-	c, err := client.New(rc, client.Options{})
+	c, err := dynamic.NewForConfig(rc)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the cluster of %s: %w", kubeconfig, err)
 	}
@@ -77,8 +76,7 @@ func namespaces() []string {
 // refuseUsed keeps the demo away from a cluster where something has its names.
 func (c *cluster) refuseUsed(ctx context.Context) error {
 	for _, name := range namespaces() {
-		var ns corev1.Namespace
-		err := c.client.Get(ctx, types.NamespacedName{Name: name}, &ns)
+		_, err := c.client.Resource(spaces()).Get(ctx, name, metav1.GetOptions{})
 		if err == nil {
 			return fmt.Errorf("namespace %s exists already in the cluster of %s: the demo does not touch it; delete it or use another cluster", name, c.kubeconfig)
 		}
@@ -103,11 +101,7 @@ func (c *cluster) install(ctx context.Context, repoURL string) error {
 	if err := c.established(ctx, crds); err != nil {
 		return err
 	}
-	ns := &unstructured.Unstructured{}
-	ns.SetAPIVersion("v1")
-	ns.SetKind("Namespace")
-	ns.SetName(controlPlane)
-	if err := c.createOrKeep(ctx, ns); err != nil {
+	if err := c.createOrKeep(ctx, namespace(controlPlane)); err != nil {
 		return err
 	}
 	objects, err := controlObjects(repoURL)
@@ -115,30 +109,42 @@ func (c *cluster) install(ctx context.Context, repoURL string) error {
 		return err
 	}
 	for _, u := range objects {
-		if err := c.client.Create(ctx, u); err != nil {
+		// An API server that has a definition may still take a moment to serve it.
+		err := wait.PollUntilContextTimeout(ctx, pollInterval, servedTimeout, true, func(ctx context.Context) (bool, error) {
+			err := c.create(ctx, u)
+			if apierrors.IsNotFound(err) {
+				return false, nil
+			}
+			return err == nil, err
+		})
+		if err != nil {
 			return fmt.Errorf("create %s %s: %w", u.GetKind(), u.GetName(), err)
 		}
-		c.created = append(c.created, u)
 	}
 	return nil
 }
 
-func (c *cluster) createOrKeep(ctx context.Context, u *unstructured.Unstructured) error {
-	switch err := c.client.Create(ctx, u); {
-	case apierrors.IsAlreadyExists(err):
-		return nil
-	case err != nil:
-		return fmt.Errorf("create %s %s: %w", u.GetKind(), u.GetName(), err)
+// create creates an object and remembers it.
+func (c *cluster) create(ctx context.Context, u *unstructured.Unstructured) error {
+	if _, err := c.resource(u).Create(ctx, u, metav1.CreateOptions{FieldManager: "belay-demo"}); err != nil {
+		return err
 	}
 	c.created = append(c.created, u)
 	return nil
 }
 
+func (c *cluster) createOrKeep(ctx context.Context, u *unstructured.Unstructured) error {
+	if err := c.create(ctx, u); err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("create %s %s: %w", u.GetKind(), u.GetName(), err)
+	}
+	return nil
+}
+
 func (c *cluster) established(ctx context.Context, crds []*unstructured.Unstructured) error {
 	for _, crd := range crds {
-		err := wait.PollUntilContextTimeout(ctx, pollInterval, 30*time.Second, true, func(ctx context.Context) (bool, error) {
-			live := crd.DeepCopy()
-			if err := c.client.Get(ctx, client.ObjectKeyFromObject(crd), live); err != nil {
+		err := wait.PollUntilContextTimeout(ctx, pollInterval, servedTimeout, true, func(ctx context.Context) (bool, error) {
+			live, err := c.resource(crd).Get(ctx, crd.GetName(), metav1.GetOptions{})
+			if err != nil {
 				return false, err
 			}
 			conditions, _, _ := unstructured.NestedSlice(live.Object, "status", "conditions") // absent until it is established
@@ -211,86 +217,92 @@ func decode(docs ...[]byte) ([]*unstructured.Unstructured, error) {
 func (c *cluster) uninstallApplications(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, cleanTimeout)
 	defer cancel()
-	var errs []error
-	var apps []client.Object
-	for _, o := range slices.Backward(c.created) {
-		if o.GetObjectKind().GroupVersionKind().Kind != "Application" {
-			continue
-		}
-		apps = append(apps, o)
-		errs = append(errs, c.remove(ctx, o))
-	}
-	for _, o := range apps {
-		errs = append(errs, c.gone(ctx, o))
-	}
-	return errors.Join(errs...)
+	return c.removeAll(ctx, c.createdOf("Application"))
 }
 
 // uninstall deletes what is left of what the demo created. Definitions stay when somebody else uses them by now.
 func (c *cluster) uninstall(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, cleanTimeout)
 	defer cancel()
-	var errs []error
-	var spaces []client.Object
+	var left []*unstructured.Unstructured
 	for _, name := range namespaces() { // refuseUsed has seen that they were not there
-		spaces = append(spaces, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
+		left = append(left, namespace(name))
 	}
-	for _, o := range slices.Backward(c.created) {
-		switch o.GetObjectKind().GroupVersionKind().Kind {
-		case "Namespace":
-			spaces = append(spaces, o)
-		case "CustomResourceDefinition": // last
-		default:
-			errs = append(errs, c.remove(ctx, o))
+	left = append(left, c.createdOf("AppProject")...)
+	err := c.removeAll(ctx, append(left, c.createdOf("Namespace")...))
+	for _, crd := range c.createdOf("CustomResourceDefinition") {
+		if !c.used(ctx, crd) {
+			err = errors.Join(err, c.removeAll(ctx, []*unstructured.Unstructured{crd}))
 		}
 	}
-	for _, o := range spaces {
-		errs = append(errs, c.remove(ctx, o))
+	return err
+}
+
+func (c *cluster) createdOf(kind string) []*unstructured.Unstructured {
+	var out []*unstructured.Unstructured
+	for _, u := range c.created {
+		if u.GetKind() == kind {
+			out = append(out, u)
+		}
 	}
-	for _, o := range spaces {
-		errs = append(errs, c.gone(ctx, o))
+	return out
+}
+
+// used reports whether objects of a definition exist, or whether that cannot be told.
+func (c *cluster) used(ctx context.Context, crd *unstructured.Unstructured) bool {
+	// A definition has all of these, or the API server would not have taken it.
+	group, _, _ := unstructured.NestedString(crd.Object, "spec", "group")
+	plural, _, _ := unstructured.NestedString(crd.Object, "spec", "names", "plural")
+	versions, _, _ := unstructured.NestedSlice(crd.Object, "spec", "versions")
+	if len(versions) == 0 {
+		return true
 	}
-	for _, o := range slices.Backward(c.created) {
-		if u, ok := o.(*unstructured.Unstructured); ok && u.GetKind() == "CustomResourceDefinition" && !c.used(ctx, u) {
-			errs = append(errs, c.remove(ctx, o))
+	version, _ := versions[0].(map[string]any)["name"].(string)
+	gvr := schema.GroupVersionResource{Group: group, Version: version, Resource: plural}
+	list, err := c.client.Resource(gvr).List(ctx, metav1.ListOptions{Limit: 1})
+	return err != nil || len(list.Items) > 0
+}
+
+// removeAll deletes objects and waits until they are gone.
+func (c *cluster) removeAll(ctx context.Context, objects []*unstructured.Unstructured) error {
+	var errs []error
+	for _, u := range objects {
+		err := c.resource(u).Delete(ctx, u.GetName(), metav1.DeleteOptions{})
+		if err != nil && !apierrors.IsNotFound(err) {
+			errs = append(errs, fmt.Errorf("delete %s %s: %w", u.GetKind(), u.GetName(), err))
+		}
+	}
+	for _, u := range objects {
+		err := wait.PollUntilContextCancel(ctx, pollInterval, true, func(ctx context.Context) (bool, error) {
+			_, err := c.resource(u).Get(ctx, u.GetName(), metav1.GetOptions{})
+			if apierrors.IsNotFound(err) {
+				return true, nil
+			}
+			return false, err
+		})
+		if err != nil {
+			errs = append(errs, fmt.Errorf("wait until %s %s is deleted: %w", u.GetKind(), u.GetName(), err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// used reports whether objects of a definition exist, or whether that cannot be told.
-func (c *cluster) used(ctx context.Context, crd *unstructured.Unstructured) bool {
-	group, _, _ := unstructured.NestedString(crd.Object, "spec", "group")        // a definition has all
-	kind, _, _ := unstructured.NestedString(crd.Object, "spec", "names", "kind") // of them: the API
-	versions, _, _ := unstructured.NestedSlice(crd.Object, "spec", "versions")   // server took it
-	if len(versions) == 0 {
-		return true
-	}
-	version, _ := versions[0].(map[string]any)["name"].(string)
-	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(schema.GroupVersionKind{Group: group, Version: version, Kind: kind + "List"})
-	err := c.client.List(ctx, list, client.Limit(1))
-	return err != nil || len(list.Items) > 0
+func spaces() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
 }
 
-func (c *cluster) remove(ctx context.Context, o client.Object) error {
-	err := c.client.Delete(ctx, o.DeepCopyObject().(client.Object)) // a copy of a client.Object is one
-	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("delete %s: %w", o.GetName(), err)
-	}
-	return nil
+func namespace(name string) *unstructured.Unstructured {
+	return &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": name}}}
 }
 
-func (c *cluster) gone(ctx context.Context, o client.Object) error {
-	err := wait.PollUntilContextCancel(ctx, pollInterval, true, func(ctx context.Context) (bool, error) {
-		err := c.client.Get(ctx, client.ObjectKeyFromObject(o), o.DeepCopyObject().(client.Object)) // as in remove
-		if apierrors.IsNotFound(err) {
-			return true, nil
-		}
-		return false, err
-	})
-	if err != nil {
-		return fmt.Errorf("wait until %s is deleted: %w", o.GetName(), err)
+// resource is where objects of the four kinds are that the demo itself writes.
+func (c *cluster) resource(u *unstructured.Unstructured) dynamic.ResourceInterface {
+	gvk := u.GroupVersionKind()
+	plural := map[string]string{"Namespace": "namespaces", "CustomResourceDefinition": "customresourcedefinitions",
+		"AppProject": "appprojects", "Application": "applications"}[gvk.Kind]
+	all := c.client.Resource(gvk.GroupVersion().WithResource(plural))
+	if u.GetNamespace() != "" {
+		return all.Namespace(u.GetNamespace())
 	}
-	return nil
+	return all
 }

@@ -189,7 +189,7 @@ func (n *narrator) managed(e event) (app string, texts []string) {
 			delete(n.pending, key)
 			texts = append(texts, fmt.Sprintf("%s: %s is back at %s after %s", name, c.path, c.after, round(e.at.Sub(since))))
 		default:
-			texts = append(texts, fmt.Sprintf("%s: %s is now %s (was %s)", name, c.path, c.after, c.before))
+			texts = append(texts, fmt.Sprintf("%s: %s: %s -> %s", name, c.path, c.before, c.after))
 		}
 	}
 	return app, texts
