@@ -34,16 +34,16 @@ func reservePort(port int) (*reservedPort, error) {
 }
 
 func bindShared(fd, port int) (int, error) {
-	if port != 0 {
-		// Sharing would let us bind beside another sandbox of the same user; a plain listener would not.
-		if err := probe(port); err != nil {
-			return 0, err
-		}
+	// Sharing would let us bind beside another sandbox of the same user, and for port 0 the kernel may even choose such a
+	// port; a plain listener cannot share, so it finds out.
+	port, err := probe(port)
+	if err != nil {
+		return 0, err
 	}
-	for _, option := range []int{unix.SO_REUSEADDR, unix.SO_REUSEPORT} {
-		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, option, 1); err != nil {
-			return 0, err
-		}
+	// Not SO_REUSEADDR: with it a plain listener, such as another sandbox's probe, could bind beside a socket that does
+	// not listen.
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
+		return 0, err
 	}
 	if err := unix.Bind(fd, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}); err != nil {
 		return 0, err
@@ -59,13 +59,15 @@ func bindShared(fd, port int) (int, error) {
 	return inet.Port, nil
 }
 
-func probe(port int) error {
+// probe says whether the port is free, or finds a free one if it is 0.
+func probe(port int) (int, error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(context.Background(), "tcp4", fmt.Sprintf("%s:%d", loopback, port))
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return listener.Close()
+	port = listener.Addr().(*net.TCPAddr).Port
+	return port, listener.Close()
 }
 
 func (r *reservedPort) release() { _ = unix.Close(r.fd) } // closing a socket that never listened loses nothing
