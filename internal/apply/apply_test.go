@@ -164,6 +164,11 @@ func TestStep(t *testing.T) {
 		{reason: "a single write needs no rehearsal",
 			items: []*diff.Item{create(obj("ConfigMap", "a"))},
 			phase: v1alpha1.OperationSucceeded, message: "successfully synced (all tasks run)", calls: []string{"apply a"}},
+		{reason: "nothing is deleted for a write that is refused", opts: Options{Prune: true},
+			items:   []*diff.Item{create(obj("ConfigMap", "a")), prune(obj("ConfigMap", "old"))},
+			refuses: map[string]error{"dry-run a": errors.New("namespaces \"nowhere\" not found")},
+			phase:   v1alpha1.OperationFailed, message: "one or more objects failed to apply (dry run), reason: namespaces \"nowhere\" not found",
+			calls: []string{"dry-run a"}},
 		{reason: "what the comparison asked about is not asked again",
 			items: []*diff.Item{
 				{Ref: object.RefOf(obj("ConfigMap", "a")), Action: diff.Update, Desired: obj("ConfigMap", "a"), Predicted: obj("ConfigMap", "a")},

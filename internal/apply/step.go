@@ -147,10 +147,11 @@ func (s *stepper) prunePolicy(t *Task) string {
 }
 
 // preflight lets the server judge all writes of the operation before the first one is made. What the comparison has
-// asked already is not asked again, and a single write needs no rehearsal.
+// asked already is not asked again, and a single write needs no rehearsal, unless a deletion would come before it: an
+// object that moves (to another namespace, to another name) must not be lost because its new place refuses it.
 func (s *stepper) preflight(ctx context.Context, stages []Stage) (failed bool) {
 	var unknown []*Task
-	writes := 0
+	writes, deletes := 0, false
 	defined := definedKinds(stages)
 	namespaces := createdNamespaces(stages)
 	for _, st := range stages {
@@ -160,7 +161,11 @@ func (s *stepper) preflight(ctx context.Context, stages []Stage) (failed bool) {
 				failed = true
 				continue
 			}
-			if t.prune() || t.Action == diff.None {
+			if t.prune() {
+				deletes = deletes || s.op.Options.Prune
+				continue
+			}
+			if t.Action == diff.None {
 				continue
 			}
 			writes++
@@ -174,7 +179,7 @@ func (s *stepper) preflight(ctx context.Context, stages []Stage) (failed bool) {
 			}
 		}
 	}
-	if failed || writes < 2 && !s.op.Options.DryRun {
+	if failed || writes < 2 && !deletes && !s.op.Options.DryRun {
 		return failed
 	}
 	return s.rehearse(ctx, unknown)
