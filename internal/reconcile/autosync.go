@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"time"
 
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/diff"
@@ -46,6 +47,24 @@ func (r *Reconciler) gate(_ context.Context, s *run) error {
 	}
 	s.begin(*d.operation)
 	return nil
+}
+
+// afterwards asks the sync policy again when an operation has ended: what it says of a failure belongs into the status
+// now, and another sync that it wants (after one by hand to another commit) must not wait for an event.
+func (s *run) afterwards() {
+	if s.finished == nil || s.finished != s.state {
+		return
+	}
+	d := decideAutoSync(autoInput{
+		app: s.app, plan: s.plan, revision: s.revision, source: s.desired.source,
+		failing: hasErrors(s.found),
+	})
+	if d.problem != "" {
+		s.condition(v1alpha1.ConditionSyncError, "%s", d.problem)
+	}
+	if d.operation != nil && len(d.heal) == 0 {
+		s.again(time.Millisecond)
+	}
 }
 
 func hasErrors(conditions []v1alpha1.ApplicationCondition) bool {

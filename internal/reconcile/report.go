@@ -115,6 +115,7 @@ func (r *Reconciler) assess(_ context.Context, s *run) error {
 		},
 	}
 	s.again(j.recheck)
+	s.afterwards()
 	for _, i := range s.plan.Items {
 		s.Memory.Saw(i.Live)
 	}
