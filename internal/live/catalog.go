@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -37,6 +38,10 @@ type catalog struct {
 	failed map[schema.GroupVersion]string
 	// server is the version of the server, such as v1.37.2.
 	server string
+
+	// versions is computed once: every render asks for it, and a catalog does not change once it is in use.
+	once     sync.Once
+	versions []string
 }
 
 // newCatalog reads a discovery answer. Subresources are left out.
@@ -197,8 +202,14 @@ func (c *catalog) hasVersion(service string) bool {
 	return false
 }
 
-// apiVersions lists what charts ask for in .Capabilities.APIVersions: "v1", "apps/v1", "apps/v1/Deployment".
+// apiVersions lists what charts ask for in .Capabilities.APIVersions: "v1", "apps/v1", "apps/v1/Deployment". The list is
+// shared and must not be changed.
 func (c *catalog) apiVersions() []string {
+	c.once.Do(func() { c.versions = c.listVersions() })
+	return c.versions
+}
+
+func (c *catalog) listVersions() []string {
 	seen := map[string]bool{}
 	for _, ks := range c.kinds {
 		for _, k := range ks {

@@ -280,6 +280,7 @@ func (c *Cluster) Version() string {
 }
 
 // APIVersions returns what Helm calls Capabilities.APIVersions, sorted: "v1", "apps/v1", "apps/v1/Deployment"...
+// The list is shared and must not be changed.
 func (c *Cluster) APIVersions() []string {
 	if cat := c.catalog.Load(); cat != nil {
 		return cat.apiVersions()
