@@ -50,6 +50,7 @@ func connect(kubeconfig string) (*cluster, error) {
 	}
 	rc.QPS = -1
 	rc.UserAgent = "belay-demo"
+	rc.WarningHandler = rest.NoWarnings{} // Argo CD's finalizer has an old form, and the account is for other things
 	rc.Timeout = 30 * time.Second
 	d, err := discovery.NewDiscoveryClientForConfig(rc)
 	if err != nil {

@@ -25,10 +25,11 @@ type narrator struct {
 	// pending are drifted objects, by application and name, with the time of the first difference.
 	pending map[string]time.Time
 	pushes  map[string]push // by commit
+	told    map[string]bool // application and commit whose deployment was told
 }
 
 func newNarrator() *narrator {
-	return &narrator{apps: map[string]*v1alpha1.Application{}, pending: map[string]time.Time{}, pushes: map[string]push{}}
+	return &narrator{apps: map[string]*v1alpha1.Application{}, pending: map[string]time.Time{}, pushes: map[string]push{}, told: map[string]bool{}}
 }
 
 // pushed tells of a push and of how Belay took the notification.
@@ -81,7 +82,7 @@ func (n *narrator) application(e event) (name string, texts []string) {
 	if is.Sync.Revision != was.Sync.Revision && is.Sync.Revision != "" {
 		texts = append(texts, "compares with "+n.commit(is.Sync.Revision))
 	}
-	texts = append(texts, n.operation(e.at, was.OperationState, is.OperationState)...)
+	texts = append(texts, n.operation(app.Name, e.at, was.OperationState, is.OperationState)...)
 	if is.Sync.Status != was.Sync.Status {
 		texts = append(texts, strings.TrimSuffix(fmt.Sprintf("%s, %s", is.Sync.Status, differing(is)), ", "))
 	}
@@ -96,7 +97,7 @@ func (n *narrator) application(e event) (name string, texts []string) {
 	return app.Name, texts
 }
 
-func (n *narrator) operation(at time.Time, was, is *v1alpha1.OperationState) []string {
+func (n *narrator) operation(app string, at time.Time, was, is *v1alpha1.OperationState) []string {
 	if is == nil || was != nil && was.Phase == is.Phase && was.StartedAt.Equal(&is.StartedAt) && was.Message == is.Message {
 		return nil
 	}
@@ -112,9 +113,9 @@ func (n *narrator) operation(at time.Time, was, is *v1alpha1.OperationState) []s
 		return []string{fmt.Sprintf("sync to %s begins, %s", short(rev), by(is.Operation.InitiatedBy))}
 	case is.Phase.Completed():
 		text := fmt.Sprintf("sync to %s %s: %s", short(rev), strings.ToLower(string(is.Phase)), is.Message)
-		if p, ok := n.pushes[rev]; ok {
+		if p, ok := n.pushes[rev]; ok && !n.told[app+rev] {
 			text += fmt.Sprintf(" (%s after the push)", round(at.Sub(p.At)))
-			delete(n.pushes, rev)
+			n.told[app+rev] = true
 		}
 		return []string{text}
 	}

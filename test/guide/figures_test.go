@@ -61,7 +61,12 @@ type target struct {
 // watcher sees every state of one object, with the time at which it arrived.
 type watcher struct {
 	target
-	events <-chan watch.Event
+	states <-chan state
+}
+
+type state struct {
+	at   time.Time
+	good bool
 }
 
 func (b *bench) watch(t *testing.T, o target) *watcher {
@@ -76,7 +81,18 @@ func (b *bench) watch(t *testing.T, o target) *watcher {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.Stop)
-	return &watcher{o, w.ResultChan()}
+	states := make(chan state, 1000)
+	go func() {
+		defer close(states)
+		for e := range w.ResultChan() {
+			u, ok := e.Object.(*unstructured.Unstructured)
+			if !ok {
+				return // an error, and with it the end of the watch
+			}
+			states <- state{time.Now(), e.Type != watch.Deleted && o.good(u)}
+		}
+	}()
+	return &watcher{o, states}
 }
 
 // until waits for a state that is as Git has it, or is not, and returns when it arrived.
@@ -85,14 +101,12 @@ func (w *watcher) until(t *testing.T, good bool) time.Time {
 	limit := time.After(patience)
 	for {
 		select {
-		case e, ok := <-w.events:
-			at := time.Now()
-			u, isObject := e.Object.(*unstructured.Unstructured)
-			if !ok || !isObject {
-				t.Fatalf("the watch of %s ended: %v", w.name, e.Object)
+		case s, ok := <-w.states:
+			if !ok {
+				t.Fatalf("the watch of %s/%s ended", w.namespace, w.name)
 			}
-			if is := e.Type != watch.Deleted && w.good(u); is == good {
-				return at
+			if s.good == good {
+				return s.at
 			}
 		case <-limit:
 			t.Fatalf("%s/%s: waited %s for it to be as Git has it: %t", w.namespace, w.name, patience, good)
@@ -216,8 +230,11 @@ func (b *bench) shown(t *testing.T, c tampering) {
 	still := time.After(3 * time.Second)
 	for {
 		select {
-		case e := <-w.events:
-			if u, ok := e.Object.(*unstructured.Unstructured); ok && e.Type != watch.Deleted && c.target.good(u) {
+		case s, ok := <-w.states:
+			if !ok {
+				t.Fatalf("the watch of %s ended", w.name)
+			}
+			if s.good {
 				t.Fatal("production was changed without an operator")
 			}
 		case <-still:
