@@ -143,7 +143,7 @@ func openMetrics(ctx context.Context, plane *controlplane.ControlPlane, client k
 	if err != nil {
 		return nil, err
 	}
-	registrar, err := metrics.NewRegistrar(clients, client, log)
+	registrar, err := metrics.NewRegistrar(clients, client.CoreV1(), log)
 	if err != nil {
 		return nil, err
 	}
