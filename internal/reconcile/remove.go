@@ -57,7 +57,7 @@ func (r *Reconciler) removeObjects(ctx context.Context, s *run, propagation stri
 		return fmt.Errorf("cluster %s is not reachable, so its objects cannot be deleted: %w", dest.Server, err)
 	}
 	var left []*object.Live
-	for _, l := range dest.Cluster.Owned(s.name) {
+	for _, l := range s.Config.managed(dest.Cluster.Owned(s.name)) {
 		if deletable(l) {
 			left = append(left, l)
 		}

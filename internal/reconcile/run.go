@@ -325,7 +325,7 @@ func (r *Reconciler) compare(ctx context.Context, s *run) (err error) {
 // comparePlan compares a desired state with the cluster and marks what the project forbids.
 func (s *run) comparePlan(ctx context.Context, d desired) (*diff.Plan, error) {
 	plan := diff.Compare(diff.Input{
-		Targets: d.targets, Live: s.dest.Cluster.Get, Owned: s.dest.Cluster.Owned(s.name),
+		Targets: d.targets, Live: s.dest.Cluster.Get, Owned: s.Config.managed(s.dest.Cluster.Owned(s.name)),
 		Rules: s.rules, Memory: s.Memory.diff, Done: s.Memory.wasDone,
 	})
 	for _, i := range plan.Items {
@@ -344,6 +344,17 @@ func (s *run) comparePlan(ctx context.Context, d desired) (*diff.Plan, error) {
 		i.Forbidden = err
 	}
 	return plan, diff.Confirm(ctx, plan, s.Memory.diff, s.rules, s.dest.Predictor)
+}
+
+// managed leaves out the objects of kinds that are left alone. A kind that has just been excluded is still in view, and
+// what the manifests do not hold any more for that reason must not be taken for removed from Git.
+func (c Config) managed(owned []*object.Live) []*object.Live {
+	if c.Excluded == nil {
+		return owned
+	}
+	return slices.DeleteFunc(slices.Clone(owned), func(l *object.Live) bool {
+		return c.Excluded(l.Ref().Group, l.Ref().Kind)
+	})
 }
 
 func (s *run) isManagedNamespace(ref object.Ref) bool {
