@@ -5,6 +5,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/object"
 )
 
@@ -27,5 +28,12 @@ func TestExcludedKindsAreNotTakenForRemoved(t *testing.T) {
 	}
 	if owned[0].Ref().Kind != "ConfigMap" {
 		t.Error("the view of the cluster was changed")
+	}
+}
+
+// TestInvalidSpecIsNotTriedAgain: nothing but a change of the spec or the project can mend it.
+func TestInvalidSpecIsNotTriedAgain(t *testing.T) {
+	if fault.Retryable(errInvalidSpec) || fault.Is(errInvalidSpec, fault.Internal) {
+		t.Errorf("%v is of kind %s, which is tried again every %s", errInvalidSpec, fault.KindOf(errInvalidSpec), retryAfter)
 	}
 }

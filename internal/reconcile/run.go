@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -99,8 +98,9 @@ func (r *Reconciler) permit(ctx context.Context, s *run) error {
 	return s.Project.PermitsDestination(dest.Server, dest.Name, spec.Destination.Namespace)
 }
 
-// errInvalidSpec says that conditions tell already what is wrong with the spec.
-var errInvalidSpec = errors.New("invalid spec")
+// errInvalidSpec says that conditions tell already what is wrong with the spec. Only a change of it can help, so that
+// it is not tried again meanwhile.
+var errInvalidSpec = fault.New(fault.Invalid, "spec is invalid or not supported: see the condition InvalidSpecError")
 
 // resolve finds the commit that the application's target revision means now.
 func (r *Reconciler) resolve(ctx context.Context, s *run) error {
