@@ -114,7 +114,7 @@ func (s *Source) lookAside(ctx context.Context, r *repo) {
 	r.polled = true
 	r.mu.Unlock()
 	s.life.work.Go(func() {
-		_, err := r.known(ctx, source.Cached, "")
+		err := r.poll(ctx)
 		if err != nil && ctx.Err() == nil {
 			s.cfg.Log.Info("cannot poll repository", "repository", r.remote.shown(), "error", err)
 		}
@@ -123,6 +123,19 @@ func (s *Source) lookAside(ctx context.Context, r *repo) {
 		r.mu.Unlock()
 		s.wakePoll()
 	})
+}
+
+// poll looks at the remote, unless somebody else just did. After a failure the refs of before may still count as current;
+// that must not keep anybody from finding out that the remote answers again.
+func (r *repo) poll(ctx context.Context) error {
+	r.mu.Lock()
+	failed := r.failed.err != nil
+	r.mu.Unlock()
+	if failed {
+		return r.looks.do(ctx, r.src.life, true, r.list)
+	}
+	_, err := r.known(ctx, source.Cached, "")
+	return err
 }
 
 func (s *Source) wakePoll() {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -358,5 +359,43 @@ func TestRepackKeepsEverything(t *testing.T) {
 	s.cache = newCache(s.cfg.CacheBytes)
 	if data, err := old.FS().ReadFile("a"); err != nil || string(data) != "1" {
 		t.Errorf("a of a commit that no branch names any more = %q, %v", data, err)
+	}
+}
+
+// TestPollAfterAFailedLook: a look that failed is made again soon, though what was seen before still counts as current,
+// and without turning in circles meanwhile.
+func TestPollAfterAFailedLook(t *testing.T) {
+	dir, repo, sha := one(t)
+	url := sourcetest.HTTP(t, gitserver.Config{Dir: dir}) + "/app.git"
+	s := newSource(t, nil)
+	ctx := context.Background()
+	if _, err := s.Snapshot(ctx, source.Request{RepoURL: url}, source.Revision(sha)); err != nil {
+		t.Fatal(err)
+	}
+	away := filepath.Join(dir, "away")
+	if err := os.Rename(filepath.Join(dir, "app.git"), away); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Refresh(ctx, url); err == nil {
+		t.Fatal("Refresh of a repository that is away succeeds")
+	}
+	var rounds atomic.Int64
+	told := make(chan Movement, 10)
+	pollCtx, cancel := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() {
+		done <- s.Poll(pollCtx, func() []string { rounds.Add(1); return []string{url} }, func(m Movement) { told <- m })
+	}()
+	defer func() { cancel(); <-done }()
+	time.Sleep(firstBackoff * 5 / 4) // the next look is due, and fails too
+	if err := os.Rename(away, filepath.Join(dir, "app.git")); err != nil {
+		t.Fatal(err)
+	}
+	repo.Commit("main", map[string]string{"a": "2"})
+	if m := next(t, told); !slices.Contains(m.Refs, "refs/heads/main") {
+		t.Errorf("told %v", m)
+	}
+	if n := rounds.Load(); n > 20 {
+		t.Errorf("Poll went round %d times for a remote that failed twice", n)
 	}
 }
