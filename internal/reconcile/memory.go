@@ -26,6 +26,7 @@ type Memory struct {
 	hashes   map[object.Ref]string
 	done     map[object.Ref]string
 	heals    map[object.Ref][]time.Time
+	owes     bool
 }
 
 // NewMemory returns the memory of an application; annotation is its AnnotationFinished, "" for none.
@@ -53,6 +54,19 @@ func (m *Memory) reset(scope string) {
 	if m.scope != scope {
 		m.scope, m.diff, m.key, m.settled = scope, diff.NewMemory(), "", ""
 	}
+}
+
+// owesLook reports whether somebody asked for news of the remote and has not got them.
+func (m *Memory) owesLook() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.owes
+}
+
+func (m *Memory) oweLook(owes bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.owes = owes
 }
 
 func (m *Memory) targets(key string) (diff.Targets, bool) {

@@ -106,10 +106,14 @@ var errInvalidSpec = fault.New(fault.Invalid, "spec is invalid or not supported:
 func (r *Reconciler) resolve(ctx context.Context, s *run) error {
 	src := s.app.Spec.GetSources()[0]
 	fresh := source.Cached
-	if s.Refresh != "" {
+	if s.Refresh != "" || s.Memory.owesLook() {
 		fresh = source.Fresh
 	}
 	rev, err := r.revisionOf(ctx, src, fresh)
+	if fresh == source.Fresh {
+		// Until the remote has answered, what was seen before must not pass for an answer.
+		s.Memory.oweLook(err != nil)
+	}
 	if err != nil {
 		return err
 	}
