@@ -3,6 +3,9 @@ package ssa
 import (
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -15,7 +18,38 @@ func classify(action string, ref object.Ref, err error) error {
 	if err == nil {
 		return nil
 	}
+	if ref.Group == "" && ref.Kind == "Secret" {
+		return fault.New(kindOf(err), "%s %s: %s", action, ref, withoutValues(err))
+	}
 	return fault.As(kindOf(err), fmt.Errorf("%s %s: %w", action, ref, err))
+}
+
+// harmless are the parts of a server's message that name fields and types, never values.
+var harmless = regexp.MustCompile(`unknown field "[^"]*"|duplicate field "[^"]*"|\.[\w.\-\[\]]+: (?:expected \w+|field not declared in schema)|illegal base64 data at input byte \d+` +
+	`|field is immutable when .immutable. is set|namespaces? "[^"]*" not found|it is being terminated|already exists`)
+
+// withoutValues tells what a server said about a Secret. Its own words may quote the values (a number where text belongs,
+// a policy that prints what it refuses), so only the reason and what surely is no value are repeated.
+func withoutValues(err error) string {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return err.Error() // it never got to the server
+	}
+	st := status.Status()
+	parts := harmless.FindAllString(st.Message, -1)
+	if st.Details != nil {
+		for _, c := range st.Details.Causes {
+			if c.Field != "" {
+				parts = append(parts, fmt.Sprintf("%s: %s", c.Field, c.Type))
+			}
+		}
+	}
+	slices.Sort(parts)
+	text := fmt.Sprintf("the API server answered %s", strings.TrimSpace(fmt.Sprintf("%d %s", st.Code, st.Reason)))
+	if parts = slices.Compact(parts); len(parts) > 0 {
+		text += " (" + strings.Join(parts, "; ") + ")"
+	}
+	return text + "; its message is left out, since it may quote the Secret"
 }
 
 func kindOf(err error) fault.Kind {
@@ -55,5 +89,6 @@ func isTyping(message string) bool {
 	return false
 }
 
-// refusesChange reports whether the server refused to change an existing object as wanted.
-func refusesChange(err error) bool { return apierrors.IsInvalid(err) || apierrors.IsConflict(err) }
+// refusesChange reports whether the server refused to change an existing object as wanted. A conflict is no such refusal: it
+// is a lost race, or a quota's, and passes.
+func refusesChange(err error) bool { return apierrors.IsInvalid(err) }

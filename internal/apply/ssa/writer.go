@@ -5,7 +5,6 @@ package ssa
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -64,7 +63,7 @@ func (w *Writer) Apply(ctx context.Context, desired *unstructured.Unstructured, 
 	ref := object.RefOf(desired)
 	stored, err := w.write(ctx, desired, opts)
 	if err != nil && opts.Force && !opts.DryRun && refusesChange(err) {
-		stored, err = w.recreate(ctx, desired, opts)
+		stored, err = w.recreate(ctx, desired, opts, err)
 	}
 	if err != nil {
 		return nil, classify("apply", ref, err)
@@ -96,6 +95,8 @@ func (w *Writer) Read(ctx context.Context, like *unstructured.Unstructured) (*ob
 		return nil, classify("read", ref, err)
 	}
 	defer release()
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
 	u, err := target.Get(ctx, like.GetName(), metav1.GetOptions{})
 	if err != nil {
 		return nil, classify("read", ref, err)
@@ -115,15 +116,15 @@ func (w *Writer) Delete(ctx context.Context, live *object.Live, propagation stri
 		return classify("delete", ref, err)
 	}
 	defer release()
-	uid := live.Object.GetUID()
-	opts := metav1.DeleteOptions{PropagationPolicy: policy(propagation), Preconditions: &metav1.Preconditions{UID: &uid}}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	opts := metav1.DeleteOptions{PropagationPolicy: policy(propagation)}
 	if dryRun {
 		opts.DryRun = []string{metav1.DryRunAll}
 	}
-	err = target.Delete(ctx, ref.Name, opts)
-	if apierrors.IsNotFound(err) {
-		w.cache.ObserveDeleted(ref, uid)
-		return nil
+	gone, err := deleteSeen(ctx, target, live.Object, opts)
+	if gone && !dryRun {
+		w.cache.ObserveDeleted(ref, live.Object.GetUID())
 	}
 	return classify("delete", ref, err)
 }
@@ -195,26 +196,6 @@ func replace(ctx context.Context, target dynamic.ResourceInterface, desired *uns
 	return target.Update(ctx, next, metav1.UpdateOptions{
 		FieldManager: v1alpha1.FieldManager, FieldValidation: validation(opts), DryRun: dryRun(opts),
 	})
-}
-
-// recreate deletes an object that cannot be changed and creates it as desired.
-func (w *Writer) recreate(ctx context.Context, desired *unstructured.Unstructured, opts apply.WriteOptions) (*unstructured.Unstructured, error) {
-	target, err := w.resource(desired)
-	if err != nil {
-		return nil, err
-	}
-	err = target.Delete(ctx, desired.GetName(), metav1.DeleteOptions{PropagationPolicy: ptr.To(metav1.DeletePropagationBackground)})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return nil, err
-	}
-	err = wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, recreateWait, true, func(ctx context.Context) (bool, error) {
-		_, err := target.Get(ctx, desired.GetName(), metav1.GetOptions{})
-		return apierrors.IsNotFound(err), nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("wait for the old object to be gone: %w", err)
-	}
-	return w.write(ctx, desired, opts)
 }
 
 func (w *Writer) resource(u *unstructured.Unstructured) (dynamic.ResourceInterface, error) {
