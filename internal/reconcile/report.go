@@ -20,6 +20,9 @@ import (
 // retryAfter is when a stopped reconciliation is tried again if nothing else wakes it.
 const retryAfter = 10 * time.Second
 
+// lookAgainAfter is when a repository that refuses, or is not there, is asked again: nothing tells when that has changed.
+const lookAgainAfter = 2 * time.Minute
+
 // stop records why the story ended early. A comparison that failed is not known; what was known before stays, and
 // an operation under way ends in an error.
 func (r *Reconciler) stop(s *run, stage string, err error) {
@@ -33,6 +36,9 @@ func (r *Reconciler) stop(s *run, stage string, err error) {
 	}
 	if fault.Retryable(err) || fault.Is(err, fault.Internal) {
 		s.again(retryAfter)
+	}
+	if stage == "resolve" {
+		s.again(lookAgainAfter)
 	}
 	if s.app.Operation == nil {
 		return
