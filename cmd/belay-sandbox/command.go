@@ -27,6 +27,12 @@ chooses a fault:
   slow-stop[=10s]         takes its time when it is deleted
   pending                 on a Service, an Ingress or a claim: never gets an address or a volume
 
+Pods use half of the CPU and memory that they request, so "kubectl top" and autoscalers work. Other annotations of a pod
+choose what each of its containers uses:
+
+  belay.dev/sandbox-cpu      250m, or a share of the request: 140%
+  belay.dev/sandbox-memory   1Gi, or a share
+
 docs/reference/sandbox.md has the whole list.`
 
 const examples = `  # a cluster that leaves nothing behind
