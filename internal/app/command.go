@@ -6,11 +6,16 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 )
+
+// gcPercent trades processor time, of which the controller uses little, for memory: measured on 100 applications, peaks
+// are a sixth lower for a sixth more of it. $GOGC overrides it.
+const gcPercent = 50
 
 // RunCommand returns `belay run`. env is the environment that the git program inherits; logs go to out.
 func RunCommand(env []string, getenv func(string) string, out io.Writer) *cobra.Command {
@@ -36,6 +41,9 @@ func RunCommand(env []string, getenv func(string) string, out io.Writer) *cobra.
 				return err
 			}
 			cfg.REST = rc
+			if getenv("GOGC") == "" {
+				debug.SetGCPercent(gcPercent)
+			}
 			return Run(cmd.Context(), cfg)
 		},
 	}
