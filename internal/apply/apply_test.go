@@ -126,8 +126,8 @@ func (r *recorder) Delete(_ context.Context, l *object.Live, propagation string,
 	return r.refuses["delete "+l.Object.GetName()]
 }
 
-func (r *recorder) AwaitKind(_ context.Context, gk schema.GroupKind) error {
-	r.note("await " + gk.Kind)
+func (r *recorder) AwaitKind(_ context.Context, gk schema.GroupKind, versions []string) error {
+	r.note("await " + gk.Kind + " " + strings.Join(versions, ","))
 	return nil
 }
 

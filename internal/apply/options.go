@@ -25,6 +25,8 @@ type Options struct {
 	Replace, NoValidate, NoPrune, ConfirmPrune, PruneLast bool
 	SkipMissingKinds                                      bool
 	Propagation                                           string // foreground, background or orphan
+	// NewNamespace does not exist and will be made before the first write, so that a dry-run in it cannot work yet.
+	NewNamespace string
 }
 
 // NewOptions reads the options of op.

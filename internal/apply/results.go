@@ -2,6 +2,7 @@ package apply
 
 import (
 	"sort"
+	"strings"
 	"sync"
 
 	"github.com/belaycd/belay/api/v1alpha1"
@@ -47,7 +48,7 @@ func (r *results) put(t *Task, code v1alpha1.ResultCode, message string, phase v
 	version := t.subject().GroupVersionKind().Version
 	res := &v1alpha1.ResourceResult{
 		Group: t.Ref.Group, Version: version, Kind: t.Ref.Kind, Namespace: t.Ref.Namespace, Name: t.Ref.Name,
-		Status: code, Message: message, SyncPhase: v1alpha1.SyncPhaseSync, HookPhase: phase,
+		Status: code, Message: short(message), SyncPhase: v1alpha1.SyncPhaseSync, HookPhase: phase,
 		Images: object.Images(t.subject()),
 	}
 	if code == v1alpha1.ResultPruned {
@@ -59,6 +60,16 @@ func (r *results) put(t *Task, code v1alpha1.ResultCode, message string, phase v
 	if r.tell != nil {
 		r.tell(res)
 	}
+}
+
+// longest bounds one message: results of all objects are stored in one Application.
+const longest = 2000
+
+func short(message string) string {
+	if len(message) <= longest {
+		return message
+	}
+	return strings.ToValidUTF8(message[:longest], "") + " (shortened)"
 }
 
 func (r *results) list() []*v1alpha1.ResourceResult {

@@ -4,7 +4,6 @@ import (
 	"sort"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/belaycd/belay/internal/diff"
 	"github.com/belaycd/belay/internal/object"
@@ -38,10 +37,14 @@ type Stage struct {
 // Kubernetes needs them. Namespaces and CRDs are pulled up before the first object that needs them. Deletions
 // run in mirrored wave order, or all at the end with PruneLast.
 func Schedule(plan *diff.Plan, opts Options) []Stage {
+	ranks := kindRanks()
 	var tasks []*Task
 	for _, i := range plan.Items {
 		if opts.Select == nil || opts.Select(i.Ref) {
-			t := &Task{Item: i, order: kindRank(i.Ref.GroupKind())}
+			t := &Task{Item: i, order: len(ranks)}
+			if rank, listed := ranks[i.Ref.Kind]; listed {
+				t.order = rank
+			}
 			t.Wave = Wave(t.subject())
 			tasks = append(tasks, t)
 		}
@@ -136,14 +139,14 @@ func mirror(tasks []*Task, opts Options) {
 	}
 }
 
-// kindRank returns the place of a kind in the apply order of Argo CD; kinds that it does not list come last.
-func kindRank(gk schema.GroupKind) int {
-	for i, k := range kindOrder() {
-		if k == gk.Kind {
-			return i
-		}
+// kindRanks returns the place of each kind in the apply order of Argo CD; kinds that it does not list come last.
+func kindRanks() map[string]int {
+	order := kindOrder()
+	ranks := make(map[string]int, len(order))
+	for i, k := range order {
+		ranks[k] = i
 	}
-	return len(kindOrder())
+	return ranks
 }
 
 func kindOrder() []string {

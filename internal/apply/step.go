@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -30,8 +31,9 @@ type Writer interface {
 	Apply(ctx context.Context, desired *unstructured.Unstructured, opts WriteOptions) (*object.Live, error)
 	// Delete deletes the object if it still has that UID; one that is gone already is no error.
 	Delete(ctx context.Context, live *object.Live, propagation string, dryRun bool) error
-	// AwaitKind returns when the cluster serves the kind that a CRD just defined, or an error when the context ends.
-	AwaitKind(ctx context.Context, gk schema.GroupKind) error
+	// AwaitKind returns when the cluster serves the kind that a CRD just defined at all of those versions, or an error when
+	// that takes too long.
+	AwaitKind(ctx context.Context, gk schema.GroupKind, versions []string) error
 }
 
 // Operation is the state that Step works on.
@@ -73,12 +75,13 @@ func Step(ctx context.Context, op Operation, w Writer) Progress {
 	if waiting := s.unconfirmed(stages); waiting != "" {
 		return s.progress(v1alpha1.OperationRunning, waiting)
 	}
-	if len(op.Earlier) == 0 {
+	if op.Options.DryRun || !begun(op.Earlier) {
 		if failed := s.preflight(ctx, stages); failed {
 			return s.progress(v1alpha1.OperationFailed, "one or more objects failed to apply (dry run)"+s.results.causes())
 		}
 	}
 	if op.Options.DryRun {
+		s.pretend(stages)
 		return s.progress(v1alpha1.OperationSucceeded, "successfully synced (dry run)")
 	}
 	for i, stage := range stages {
@@ -95,6 +98,11 @@ func Step(ctx context.Context, op Operation, w Writer) Progress {
 		return s.progress(v1alpha1.OperationSucceeded, "successfully synced (no more tasks)")
 	}
 	return s.progress(v1alpha1.OperationSucceeded, "successfully synced (all tasks run)")
+}
+
+// begun reports whether an earlier step got beyond the rehearsal, which reports nothing but refusals.
+func begun(earlier []*v1alpha1.ResourceResult) bool {
+	return slices.ContainsFunc(earlier, func(r *v1alpha1.ResourceResult) bool { return r.Status != v1alpha1.ResultSyncFailed })
 }
 
 type stepper struct {
@@ -154,6 +162,7 @@ func (s *stepper) preflight(ctx context.Context, stages []Stage) (failed bool) {
 	writes, deletes := 0, false
 	defined := definedKinds(stages)
 	namespaces := createdNamespaces(stages)
+	namespaces[s.op.Options.NewNamespace] = s.op.Options.NewNamespace != ""
 	for _, st := range stages {
 		for _, t := range st.Tasks {
 			if t.Forbidden != nil {
@@ -170,10 +179,11 @@ func (s *stepper) preflight(ctx context.Context, stages []Stage) (failed bool) {
 			}
 			writes++
 			switch {
-			case t.Refused != nil && !s.writeOptions(t).Force:
+			case t.Refused != nil && !s.writeOptions(t).Force && !s.writeOptions(t).Replace:
 				s.results.fail(t, t.Refused)
 				failed = true
-			case t.Refused != nil, t.Predicted != nil, defined[t.Ref.GroupKind()], namespaces[t.Ref.Namespace]:
+			case defined[t.Ref.GroupKind()] == diff.Create, namespaces[t.Ref.Namespace]:
+			case (t.Refused != nil || t.Predicted != nil) && !s.writeOptions(t).Replace:
 			default:
 				unknown = append(unknown, t)
 			}
@@ -182,10 +192,11 @@ func (s *stepper) preflight(ctx context.Context, stages []Stage) (failed bool) {
 	if failed || writes < 2 && !deletes && !s.op.Options.DryRun {
 		return failed
 	}
-	return s.rehearse(ctx, unknown)
+	return s.rehearse(ctx, unknown, defined)
 }
 
-func (s *stepper) rehearse(ctx context.Context, tasks []*Task) (failed bool) {
+// rehearse asks for a dry-run of each task. A kind that a CRD of this operation will serve is not known yet.
+func (s *stepper) rehearse(ctx context.Context, tasks []*Task, defined map[schema.GroupKind]diff.Action) (failed bool) {
 	ok := make([]bool, len(tasks))
 	var group errgroup.Group
 	group.SetLimit(parallel)
@@ -194,14 +205,12 @@ func (s *stepper) rehearse(ctx context.Context, tasks []*Task) (failed bool) {
 			opts := s.writeOptions(t)
 			opts.DryRun, opts.Force = true, false
 			_, err := s.w.Apply(ctx, t.Desired, opts)
-			if err != nil && !s.writeOptions(t).Force && !s.skipsMissingKind(t, err) {
+			missing := fault.Is(err, fault.NotFound) && (defined[t.Ref.GroupKind()] != "" || s.skipsMissingKind(t))
+			if err != nil && !s.writeOptions(t).Force && !missing {
 				s.results.fail(t, err)
 				return nil
 			}
 			ok[i] = true
-			if s.op.Options.DryRun {
-				s.results.done(t, v1alpha1.ResultSynced, verb(t)+" (dry run)")
-			}
 			return nil
 		})
 	}
@@ -212,8 +221,27 @@ func (s *stepper) rehearse(ctx context.Context, tasks []*Task) (failed bool) {
 	return failed
 }
 
-func (s *stepper) skipsMissingKind(t *Task, err error) bool {
-	return fault.Is(err, fault.NotFound) && flag(t.Desired, "SkipDryRunOnMissingResource", s.op.Options.SkipMissingKinds)
+// pretend reports for a dry run what would have been done.
+func (s *stepper) pretend(stages []Stage) {
+	for _, st := range stages {
+		for _, t := range st.Tasks {
+			code, why := s.skipsPrune(t)
+			switch {
+			case t.Action == diff.None:
+				s.results.done(t, v1alpha1.ResultSynced, "unchanged (dry run)")
+			case !t.prune():
+				s.results.done(t, v1alpha1.ResultSynced, verb(t)+" (dry run)")
+			case why != "":
+				s.results.done(t, code, why)
+			default:
+				s.results.done(t, v1alpha1.ResultPruned, "pruned (dry run)")
+			}
+		}
+	}
+}
+
+func (s *stepper) skipsMissingKind(t *Task) bool {
+	return flag(t.Desired, "SkipDryRunOnMissingResource", s.op.Options.SkipMissingKinds)
 }
 
 func (s *stepper) writeOptions(t *Task) WriteOptions {
@@ -238,6 +266,10 @@ func (s *stepper) run(ctx context.Context, stage Stage) bool {
 }
 
 func (s *stepper) do(ctx context.Context, t *Task) error {
+	if t.Forbidden != nil { // the project may have changed since the rehearsal
+		s.results.fail(t, t.Forbidden)
+		return t.Forbidden
+	}
 	switch t.Action {
 	case diff.None:
 		s.results.done(t, v1alpha1.ResultSynced, "unchanged")
@@ -254,7 +286,7 @@ func (s *stepper) do(ctx context.Context, t *Task) error {
 		s.op.Wrote(t.Item, stored)
 	}
 	if gk, _, ok := diff.DefinedKind(t.Desired); ok {
-		if err := s.w.AwaitKind(ctx, gk); err != nil {
+		if err := s.w.AwaitKind(ctx, gk, diff.ServedVersions(t.Desired)); err != nil {
 			s.results.fail(t, err)
 			return err
 		}
@@ -264,12 +296,8 @@ func (s *stepper) do(ctx context.Context, t *Task) error {
 }
 
 func (s *stepper) prune(ctx context.Context, t *Task) error {
-	switch {
-	case !s.op.Options.Prune:
-		s.results.done(t, v1alpha1.ResultPruneSkipped, "ignored (requires pruning)")
-		return nil
-	case s.prunePolicy(t) == "false":
-		s.results.done(t, v1alpha1.ResultPruneSkipped, "ignored (no prune)")
+	if code, why := s.skipsPrune(t); why != "" {
+		s.results.done(t, code, why)
 		return nil
 	}
 	if err := s.w.Delete(ctx, t.Live, s.op.Options.Propagation, false); err != nil {
@@ -278,6 +306,19 @@ func (s *stepper) prune(ctx context.Context, t *Task) error {
 	}
 	s.results.done(t, v1alpha1.ResultPruned, "pruned")
 	return nil
+}
+
+// skipsPrune says why an object that Git does not have stays, or "".
+func (s *stepper) skipsPrune(t *Task) (v1alpha1.ResultCode, string) {
+	switch {
+	case !t.prune():
+		return "", ""
+	case !s.op.Options.Prune:
+		return v1alpha1.ResultPruneSkipped, "ignored (requires pruning)"
+	case s.prunePolicy(t) == "false":
+		return v1alpha1.ResultPruneSkipped, "ignored (no prune)"
+	}
+	return "", ""
 }
 
 // settled reports whether everything up to and including a wave is healthy and gone, so that the next wave may start.
@@ -331,23 +372,20 @@ func verb(t *Task) string {
 	return "configured"
 }
 
-func definedKinds(stages []Stage) map[schema.GroupKind]bool {
-	out := map[schema.GroupKind]bool{}
+// definedKinds returns what the operation does with the definition of kinds: diff.Create or diff.Update.
+func definedKinds(stages []Stage) map[schema.GroupKind]diff.Action {
+	out := map[schema.GroupKind]diff.Action{}
 	for _, st := range stages {
 		for _, t := range st.Tasks {
-			if gk, _, ok := definedBy(t); ok && t.Action == diff.Create {
-				out[gk] = true
+			if t.Desired == nil || t.Action == diff.None {
+				continue
+			}
+			if gk, _, ok := diff.DefinedKind(t.Desired); ok {
+				out[gk] = t.Action
 			}
 		}
 	}
 	return out
-}
-
-func definedBy(t *Task) (schema.GroupKind, bool, bool) {
-	if t.Desired == nil {
-		return schema.GroupKind{}, false, false
-	}
-	return diff.DefinedKind(t.Desired)
 }
 
 // createdNamespaces returns the namespaces that the operation itself creates: a dry-run inside them cannot work yet.

@@ -166,3 +166,19 @@ func DefinedKind(u *unstructured.Unstructured) (gk schema.GroupKind, namespaced,
 	}
 	return schema.GroupKind{Group: group, Kind: kind}, scope != "Cluster", true
 }
+
+// ServedVersions returns the versions at which a CustomResourceDefinition has its kind served.
+func ServedVersions(crd *unstructured.Unstructured) []string {
+	versions, _, err := unstructured.NestedSlice(crd.Object, "spec", "versions")
+	if err != nil {
+		return nil // the server refuses such a definition
+	}
+	var out []string
+	for _, v := range versions {
+		m, ok := v.(map[string]any)
+		if name, isText := m["name"].(string); ok && isText && m["served"] == true {
+			out = append(out, name)
+		}
+	}
+	return out
+}

@@ -129,16 +129,23 @@ func (w *Writer) Delete(ctx context.Context, live *object.Live, propagation stri
 	return classify("delete", ref, err)
 }
 
-// AwaitKind returns when a kind that was just defined is served.
-func (w *Writer) AwaitKind(ctx context.Context, gk schema.GroupKind) error {
+// AwaitKind returns when a kind that was just defined is served at all of its versions.
+func (w *Writer) AwaitKind(ctx context.Context, gk schema.GroupKind, versions []string) error {
+	served := func() bool {
+		for _, v := range append([]string{""}, versions...) {
+			if _, _, ok := w.kinds.Resource(gk.WithVersion(v)); !ok {
+				return false
+			}
+		}
+		return true
+	}
 	err := wait.PollUntilContextTimeout(ctx, 25*time.Millisecond, kindTimeout, true, func(ctx context.Context) (bool, error) {
-		if _, _, ok := w.kinds.Resource(gk.WithVersion("")); ok {
+		if served() {
 			return true, nil
 		}
 		// A refresh that fails is tried again until the time is up.
 		_ = w.kinds.RefreshDiscovery(ctx)
-		_, _, ok := w.kinds.Resource(gk.WithVersion(""))
-		return ok, nil
+		return served(), nil
 	})
 	if err != nil {
 		return fault.New(fault.Transient, "wait for kind %s to be served: %w; look at the conditions of its CustomResourceDefinition", gk, err)
