@@ -322,7 +322,7 @@ func (a *App) dump(t testing.TB) {
 		data, err := yaml.Marshal(app)
 		t.Logf("Application %s (%v):\n%s", a.Name, err, data)
 	}
-	t.Logf("end of belay's log:\n%s", a.LogTail())
+	t.Logf("what belay's log says of %s:\n%s", a.Name, a.LogOf(a.Name))
 }
 
 // JSON is a value as JSON, for messages.

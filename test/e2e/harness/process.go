@@ -113,6 +113,17 @@ func (p *Plane) LogTail() string {
 	return strings.Join(lines[max(0, len(lines)-40):], "\n")
 }
 
+// LogOf returns the last lines of the log about an application.
+func (p *Plane) LogOf(name string) string {
+	var out []string
+	for _, line := range strings.Split(p.Log(), "\n") {
+		if strings.Contains(line, p.Namespace+"/"+name+"\"") {
+			out = append(out, line)
+		}
+	}
+	return strings.Join(out[max(0, len(out)-40):], "\n")
+}
+
 // process is a child that ends with us, even if we are killed.
 type process struct {
 	cmd  *exec.Cmd

@@ -161,3 +161,13 @@ func (r *Repo) git(t testing.TB, stdin string, args ...string) string {
 	}
 	return strings.TrimSpace(string(out))
 }
+
+// Lose takes the object that rev names out of the repository, as a failing disk would.
+func (r *Repo) Lose(t testing.TB, rev string) {
+	t.Helper()
+	id := r.Git(t, "rev-parse", rev)
+	// Objects are loose as long as a commit brings few of them.
+	if err := os.Remove(filepath.Join(r.Dir, "objects", id[:2], id[2:])); err != nil {
+		t.Fatal(err)
+	}
+}
