@@ -30,7 +30,7 @@ func (r *Reconciler) gate(_ context.Context, s *run) error {
 	}
 	d := decideAutoSync(autoInput{
 		app: s.app, plan: s.plan, revision: s.revision, source: s.desired.source,
-		failing: hasErrors(s.found),
+		failing: hasErrors(s.found), namespace: s.desired.namespace,
 	})
 	if d.problem != "" {
 		s.condition(v1alpha1.ConditionSyncError, "%s", d.problem)
@@ -57,7 +57,7 @@ func (s *run) afterwards() {
 	}
 	d := decideAutoSync(autoInput{
 		app: s.app, plan: s.plan, revision: s.revision, source: s.desired.source,
-		failing: hasErrors(s.found),
+		failing: hasErrors(s.found), namespace: s.desired.namespace,
 	})
 	if d.problem != "" {
 		s.condition(v1alpha1.ConditionSyncError, "%s", d.problem)
@@ -85,6 +85,8 @@ type autoInput struct {
 	revision source.Revision
 	source   v1alpha1.ApplicationSource
 	failing  bool
+	// namespace is the one whose metadata the application manages; it is there whatever Git holds.
+	namespace object.Ref
 }
 
 type autoDecision struct {
@@ -131,7 +133,7 @@ func decideAutoSync(in autoInput) autoDecision {
 			d.heal = append(d.heal, i.Ref)
 		}
 	}
-	if auto.Prune && !auto.AllowEmpty && all(in.plan.Items, isDelete) {
+	if auto.Prune && !auto.AllowEmpty && wipesOut(in) {
 		return autoDecision{problem: fmt.Sprintf("Skipping sync attempt to %s: auto-sync will wipe out all resources; "+
 			"set spec.syncPolicy.automated.allowEmpty or sync by hand if that is meant", in.revision)}
 	}
@@ -156,6 +158,11 @@ func all(items []*diff.Item, f func(*diff.Item) bool) bool {
 		}
 	}
 	return len(items) > 0
+}
+
+// wipesOut reports whether nothing of the application would be left.
+func wipesOut(in autoInput) bool {
+	return all(in.plan.Items, func(i *diff.Item) bool { return isDelete(i) || i.Ref == in.namespace })
 }
 
 func isDelete(i *diff.Item) bool { return i.Action == diff.Delete }

@@ -72,7 +72,7 @@ func (m *Memory) oweLook(owes bool) {
 func (m *Memory) targets(key string) (diff.Targets, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.prepared, m.key == key
+	return m.prepared, m.key == key && key != ""
 }
 
 // settle records what a reconciliation wanted that went to its end; "" for one that did not.

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,6 +19,11 @@ import (
 // finalizer after them. A destination that is not registered any more has nothing that could be deleted.
 func (r *Reconciler) remove(ctx context.Context, s *run) Result {
 	propagation, cascade := cascading(s.app.Finalizers)
+	if hook := hookFinalizer(s.app.Finalizers); hook != "" && (!cascade || strings.HasPrefix(hook, v1alpha1.FinalizerPreDelete)) {
+		s.condition(v1alpha1.ConditionDeletionError, "finalizer %s waits for hooks that this version of Belay does not run; "+
+			"do what they would do and remove it from metadata.finalizers", hook)
+		return s.report()
+	}
 	if !cascade {
 		return s.report()
 	}
@@ -44,6 +50,18 @@ func cascading(finalizers []string) (propagation string, ok bool) {
 	return "", false
 }
 
+// hookFinalizer returns a finalizer that is to be held until hooks have run, first those that come before the objects go.
+func hookFinalizer(finalizers []string) string {
+	for _, prefix := range []string{v1alpha1.FinalizerPreDelete, v1alpha1.FinalizerPostDelete} {
+		for _, f := range finalizers {
+			if strings.HasPrefix(f, prefix) {
+				return f
+			}
+		}
+	}
+	return ""
+}
+
 func (r *Reconciler) removeObjects(ctx context.Context, s *run, propagation string) error {
 	dest, err := r.Destinations.Destination(ctx, s.app.Spec.Destination)
 	if fault.Is(err, fault.NotFound) {
@@ -53,15 +71,17 @@ func (r *Reconciler) removeObjects(ctx context.Context, s *run, propagation stri
 	if err != nil {
 		return err
 	}
-	if err := dest.Cluster.Ready(ctx); err != nil {
-		return fmt.Errorf("cluster %s is not reachable, so its objects cannot be deleted: %w", dest.Server, err)
+	if s.Project == nil {
+		return fault.New(fault.Invalid, "project %s does not exist, so it is not known which objects may be deleted; "+
+			"create it, or remove the finalizer to keep them", s.app.Spec.ProjectName())
 	}
-	var left []*object.Live
-	for _, l := range s.Config.managed(dest.Cluster.Owned(s.name)) {
-		if deletable(l) {
-			left = append(left, l)
-		}
+	if err := reachable(ctx, dest); err != nil {
+		return err
 	}
+	if err := s.inView(dest.Cluster); err != nil {
+		return err
+	}
+	left := slices.DeleteFunc(s.owned(dest), func(l *object.Live) bool { return !deletable(l, s.app) })
 	if len(left) == 0 {
 		s.dropFinalizers()
 		return nil
@@ -72,25 +92,34 @@ func (r *Reconciler) removeObjects(ctx context.Context, s *run, propagation stri
 		return nil
 	}
 	s.again(5 * time.Second) // events come first
+	var errs []error         // one that cannot be deleted does not keep the others
 	for _, l := range lastWave(left) {
-		if l.Object.GetDeletionTimestamp() != nil {
-			continue
-		}
-		if err := dest.Writer.Delete(ctx, l, propagation, false); err != nil {
-			return err
+		if l.Object.GetDeletionTimestamp() == nil {
+			errs = append(errs, dest.Writer.Delete(ctx, l, propagation, false))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
-// deletable reports whether the cascade takes the object: not what its owner takes care of, what asks to stay, nor
-// Applications' own definitions.
-func deletable(l *object.Live) bool {
+// deletable reports whether the cascade takes the object: not what its owner takes care of, nor what asks to stay.
+func deletable(l *object.Live, app *v1alpha1.Application) bool {
 	o := l.Object
-	if len(o.GetOwnerReferences()) > 0 || o.GetAnnotations()[v1alpha1.AnnotationHelmPolicy] == "keep" {
-		return false
+	return len(o.GetOwnerReferences()) == 0 && o.GetAnnotations()[v1alpha1.AnnotationHelmPolicy] != "keep" &&
+		deletePolicy(l, app) != "false"
+}
+
+// deletePolicy returns the value of the sync option Delete: the object's own, else the application's, else "".
+func deletePolicy(l *object.Live, app *v1alpha1.Application) string {
+	all := options(l.Object.GetAnnotations())
+	if p := app.Spec.SyncPolicy; p != nil {
+		all = append(all, p.SyncOptions...)
 	}
-	return !slices.Contains(options(o.GetAnnotations()), "Delete=false")
+	for _, o := range all {
+		if v, ok := strings.CutPrefix(o, "Delete="); ok {
+			return v
+		}
+	}
+	return ""
 }
 
 func options(annotations map[string]string) []string {
@@ -105,7 +134,7 @@ func options(annotations map[string]string) []string {
 func unconfirmed(left []*object.Live, app *v1alpha1.Application) string {
 	var names []string
 	for _, l := range left {
-		if slices.Contains(options(l.Object.GetAnnotations()), "Delete=confirm") {
+		if deletePolicy(l, app) == "confirm" {
 			names = append(names, l.Ref().String())
 		}
 	}

@@ -49,7 +49,9 @@ type desired struct {
 	revision source.Revision
 	typ      v1alpha1.ApplicationSourceType
 	targets  diff.Targets
-	warnings []v1alpha1.ApplicationCondition
+	// namespace is the destination namespace when the application manages its metadata and the manifests do not hold it.
+	namespace object.Ref
+	warnings  []v1alpha1.ApplicationCondition
 }
 
 func newRun(req Request, now time.Time) *run {
@@ -133,8 +135,8 @@ func (r *Reconciler) revisionOf(ctx context.Context, src v1alpha1.ApplicationSou
 
 // render turns the commit into desired objects.
 func (r *Reconciler) render(ctx context.Context, s *run) error {
-	if err := s.dest.Cluster.Ready(ctx); err != nil {
-		return fmt.Errorf("cluster %s is not reachable: %w", s.dest.Server, err)
+	if err := reachable(ctx, s.dest); err != nil {
+		return err
 	}
 	rules, err := diff.NewRules(s.Config.IgnoreDifferences, s.app.Spec.IgnoreDifferences)
 	if err != nil {
@@ -166,10 +168,14 @@ func (r *Reconciler) desire(ctx context.Context, s *run, src v1alpha1.Applicatio
 		return desired{}, fmt.Errorf("render %s at %s: %w", path(src), rev.Short(), err)
 	}
 	out := desired{key: targetsKey(m, s.app), source: src, revision: rev, typ: m.Type}
-	if out.targets, err = s.targets(m); err != nil {
+	ns := s.managedNamespace(m.Objects)
+	if ns != nil {
+		out.namespace = object.RefOf(ns)
+	}
+	if out.targets, err = s.targets(m, ns); err != nil {
 		return desired{}, err
 	}
-	out.warnings = warnings(m, out.targets)
+	out.warnings = append(warnings(m, out.targets), s.exclusions(m)...)
 	return out, nil
 }
 
@@ -212,13 +218,37 @@ func warnings(m render.Manifests, t diff.Targets) []v1alpha1.ApplicationConditio
 	return out
 }
 
+// exclusions tells which manifests the settings exclude.
+func (s *run) exclusions(m render.Manifests) []v1alpha1.ApplicationCondition {
+	var first object.Ref
+	n := 0
+	for _, u := range m.Objects {
+		if s.excluded(u.GroupVersionKind().GroupKind()) {
+			if n++; n == 1 {
+				first = object.RefOf(u)
+			}
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return []v1alpha1.ApplicationCondition{{
+		Type:    v1alpha1.ConditionExcludedResourceWarning,
+		Message: fmt.Sprintf("%d object(s) are of kinds that are excluded in the settings and are left alone, first of them: %s", n, first),
+	}}
+}
+
 // targetsKey names manifests as they are for one application.
 func targetsKey(m render.Manifests, app *v1alpha1.Application) string {
-	return m.Key + "\x00" + app.Spec.Destination.Namespace
+	key := m.Key + "\x00" + app.Spec.Destination.Namespace
+	if meta := managedMetadata(app); meta != nil {
+		key += "\x00" + object.Hash(meta)
+	}
+	return key
 }
 
 // targets prepares manifests, once for each render.
-func (s *run) targets(m render.Manifests) (diff.Targets, error) {
+func (s *run) targets(m render.Manifests, namespace *unstructured.Unstructured) (diff.Targets, error) {
 	key := targetsKey(m, s.app)
 	if t, ok := s.Memory.targets(key); ok {
 		return t, nil
@@ -229,36 +259,55 @@ func (s *run) targets(m render.Manifests) (diff.Targets, error) {
 		complete = complete && ok
 		return k.Namespaced, ok
 	}
-	manifests := m.Objects
-	if s.Config.Excluded != nil {
-		manifests = slices.DeleteFunc(slices.Clone(manifests), func(u *unstructured.Unstructured) bool {
-			gvk := u.GroupVersionKind()
-			return s.Config.Excluded(gvk.Group, gvk.Kind)
-		})
-	}
-	if ns := s.managedNamespace(); ns != nil {
-		manifests = append(slices.Clone(manifests), ns)
+	manifests := slices.DeleteFunc(slices.Clone(m.Objects), func(u *unstructured.Unstructured) bool {
+		return s.excluded(u.GroupVersionKind().GroupKind())
+	})
+	var own object.Ref
+	if namespace != nil {
+		manifests, own = append(manifests, namespace), object.RefOf(namespace)
 	}
 	t, err := diff.NewTargets(manifests, diff.TargetOptions{
 		Namespace: s.app.Spec.Destination.Namespace,
 		Scope:     scope,
 		Track: func(u *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+			if object.RefOf(u) == own {
+				return u, nil // without the mark, so that neither a prune nor a deletion takes it, and all that is in it
+			}
 			return s.Config.Tracking.Set(u, s.name, s.app.Spec.Destination.Namespace)
 		},
 	})
-	if err == nil && complete {
+	if !complete {
+		key = "" // of use as long as nobody asks for it again
+	}
+	if err == nil {
 		s.Memory.keepTargets(key, t)
 	}
 	return t, err
 }
 
-// managedNamespace returns the destination namespace with its managed metadata, when the application manages it.
-func (s *run) managedNamespace() *unstructured.Unstructured {
-	p := s.app.Spec.SyncPolicy
-	if p == nil || p.ManagedNamespaceMetadata == nil || !p.SyncOptions.Has("CreateNamespace=true") {
+// managedMetadata returns what the application wants of its destination namespace, nil when it does not manage it.
+func managedMetadata(app *v1alpha1.Application) *v1alpha1.ManagedNamespaceMetadata {
+	p := app.Spec.SyncPolicy
+	if p == nil || !p.SyncOptions.Has("CreateNamespace=true") {
 		return nil
 	}
-	return namespaceObject(s.app.Spec.Destination.Namespace, p.ManagedNamespaceMetadata)
+	return p.ManagedNamespaceMetadata
+}
+
+// managedNamespace returns the destination namespace with its managed metadata, when the application manages it and the
+// manifests do not.
+func (s *run) managedNamespace(manifests []*unstructured.Unstructured) *unstructured.Unstructured {
+	meta, name := managedMetadata(s.app), s.app.Spec.Destination.Namespace
+	if meta == nil || name == "" {
+		return nil
+	}
+	ns := namespaceObject(name, meta)
+	for _, u := range manifests {
+		if u.GroupVersionKind() == ns.GroupVersionKind() && u.GetName() == name {
+			return nil
+		}
+	}
+	return ns
 }
 
 func namespaceObject(name string, meta *v1alpha1.ManagedNamespaceMetadata) *unstructured.Unstructured {
@@ -282,24 +331,47 @@ func (r *Reconciler) read(ctx context.Context, s *run) error {
 	return s.view(ctx, s.desired.targets)
 }
 
+// viewTimeout bounds the wait for a first look at a kind: one that cannot be read must not hold up other applications.
+const viewTimeout = 20 * time.Second
+
 func (s *run) view(ctx context.Context, t diff.Targets) error {
-	kinds := map[schema.GroupVersionKind]bool{}
+	ctx, cancel := context.WithTimeout(ctx, viewTimeout)
+	defer cancel()
+	seen := map[schema.GroupVersionKind]bool{}
+	var kinds []schema.GroupVersionKind // in the order of the manifests, so that messages are stable
+	services := false
 	for _, o := range t.Objects {
 		gvk := o.Object.GroupVersionKind()
-		if _, ok := s.dest.Cluster.Kind(gvk.GroupKind(), gvk.Version); ok {
-			kinds[gvk] = true
+		services = services || gvk.Group == "" && gvk.Kind == "Service"
+		if seen[gvk] {
+			continue
 		}
-		if gvk.Group == "" && gvk.Kind == "Service" {
-			kinds[endpointSlices()] = true
+		seen[gvk] = true
+		if _, ok := s.dest.Cluster.Kind(gvk.GroupKind(), gvk.Version); ok {
+			kinds = append(kinds, gvk)
 		}
 	}
-	if err := s.dest.Cluster.Manage(ctx, slices.Collect(maps.Keys(kinds))...); err != nil {
+	if err := s.dest.Cluster.Manage(ctx, kinds...); err != nil {
 		return fmt.Errorf("read live objects: %w", err)
 	}
-	for gvk := range kinds {
+	for _, gvk := range kinds {
 		if err := s.dest.Cluster.Synced(gvk.GroupKind()); err != nil {
 			return fmt.Errorf("read live objects: %w", err)
 		}
+	}
+	if services {
+		// They only make the health of Services better known; where they may not be read, it is judged without them.
+		_ = s.dest.Cluster.Manage(ctx, endpointSlices())
+	}
+	return nil
+}
+
+// reachable waits for the first view of a cluster.
+func reachable(ctx context.Context, dest *Destination) error {
+	ctx, cancel := context.WithTimeout(ctx, viewTimeout)
+	defer cancel()
+	if err := dest.Cluster.Ready(ctx); err != nil {
+		return fmt.Errorf("cluster %s is not reachable: %w", dest.Server, err)
 	}
 	return nil
 }
@@ -329,40 +401,16 @@ func (r *Reconciler) compare(ctx context.Context, s *run) (err error) {
 // comparePlan compares a desired state with the cluster and marks what the project forbids.
 func (s *run) comparePlan(ctx context.Context, d desired) (*diff.Plan, error) {
 	plan := diff.Compare(diff.Input{
-		Targets: d.targets, Live: s.dest.Cluster.Get, Owned: s.Config.managed(s.dest.Cluster.Owned(s.name)),
+		Targets: d.targets, Live: s.dest.Cluster.Get, Owned: s.owned(s.dest),
 		Rules: s.rules, Memory: s.Memory.diff, Done: s.Memory.wasDone,
 	})
 	for _, i := range plan.Items {
-		if i.Action == diff.Delete {
-			continue
+		// The namespace that CreateNamespace makes is permitted by the rule for destinations.
+		if i.Action != diff.Delete && i.Ref != d.namespace {
+			i.Forbidden = s.permits(s.dest, i.Ref)
 		}
-		k, known := s.dest.Cluster.Kind(i.Ref.GroupKind(), "")
-		namespaced := k.Namespaced || !known && i.Ref.Namespace != ""
-		if s.isManagedNamespace(i.Ref) {
-			continue // created by CreateNamespace, which the destination rule permits
-		}
-		err := s.Project.PermitsKind(i.Ref.Group, i.Ref.Kind, i.Ref.Name, i.Ref.Namespace, namespaced)
-		if err == nil && namespaced && i.Ref.Namespace != s.app.Spec.Destination.Namespace {
-			err = s.Project.PermitsDestination(s.dest.Server, s.dest.Name, i.Ref.Namespace)
-		}
-		i.Forbidden = err
 	}
 	return plan, diff.Confirm(ctx, plan, s.Memory.diff, s.rules, s.dest.Predictor)
-}
-
-// managed leaves out the objects of kinds that are left alone. A kind that has just been excluded is still in view, and
-// what the manifests do not hold any more for that reason must not be taken for removed from Git.
-func (c Config) managed(owned []*object.Live) []*object.Live {
-	if c.Excluded == nil {
-		return owned
-	}
-	return slices.DeleteFunc(slices.Clone(owned), func(l *object.Live) bool {
-		return c.Excluded(l.Ref().Group, l.Ref().Kind)
-	})
-}
-
-func (s *run) isManagedNamespace(ref object.Ref) bool {
-	return ref.Group == "" && ref.Kind == "Namespace" && ref.Name == s.app.Spec.Destination.Namespace && s.managedNamespace() != nil
 }
 
 func (s *run) otherOwner(i *diff.Item) (string, bool) {
