@@ -128,6 +128,12 @@ func checkLabels(t *testing.T, objects []*unstructured.Unstructured) {
 				t.Errorf("%s/%s has no label %s", u.GetKind(), u.GetName(), label)
 			}
 		}
+		// A label of a component of the kustomization would reach every object.
+		const component = "app.kubernetes.io/component"
+		pods, found, _ := unstructured.NestedString(u.Object, "spec", "template", "metadata", "labels", component)
+		if found && pods != u.GetLabels()[component] {
+			t.Errorf("%s/%s is labelled %s, its pods %s", u.GetKind(), u.GetName(), u.GetLabels()[component], pods)
+		}
 		if u.GetNamespace() != "" {
 			t.Errorf("%s/%s names namespace %s, which is the Application's to say", u.GetKind(), u.GetName(), u.GetNamespace())
 		}
