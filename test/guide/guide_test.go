@@ -77,6 +77,27 @@ func TestGuide(t *testing.T) {
 	t.Run("figures", b.measure)
 }
 
+// TestReference holds the reference to the guide: every command has a row there.
+func TestReference(t *testing.T) {
+	guide := readGuide(t)
+	path := filepath.Join("..", "..", "docs", "reference", "guide.md")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands := inline(guide, "Health Status Degraded")
+	for _, b := range blocks(guide) {
+		if b.language == "bash" {
+			commands = append(commands, b.commands()...)
+		}
+	}
+	for _, c := range commands {
+		if !strings.Contains(string(data), "| `"+c+"` |") {
+			t.Errorf("%s has no row for %s", path, c)
+		}
+	}
+}
+
 // play runs one block.
 func (b *bench) play(t *testing.T, s step, block block) {
 	ok := t.Run(block.section, func(t *testing.T) {
@@ -237,7 +258,7 @@ func operations() []step {
 			b.awaitStatus(t, "callcenter-ai-prod", "OutOfSync", "Healthy")
 		}},
 		{section: "Logs", language: "bash", commands: map[string]want{
-			// Belay runs beside this cluster, not in it, and has one deployment under its own name.
+			// An installation has a Deployment of that name. The demo's Belay runs beside the cluster, not in it.
 			"kubectl logs -n argocd deployment/argocd-server": {code: 1, texts: []string{"not found"}},
 			"argocd app logs callcenter-ai-prod":              {},
 		}},
