@@ -1,9 +1,12 @@
 package e2e
 
 import (
+	"context"
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/test/e2e/harness"
@@ -93,5 +96,12 @@ data: {colour: red}
 	// Back to where it was, by a forced push: it follows.
 	repo.ForcePush(t, "main", files.With("base/shared.yaml", harness.Txtar(two)["base/shared.yaml"]))
 	shop.Refresh(t, v1alpha1.RefreshNormal)
-	harness.Eventually(t, "the shared object is blue again", colour(search, before.Spec.Destination.Namespace, "blue"))
+	shared := harness.Ref("v1", "ConfigMap", before.Spec.Destination.Namespace, "shared")
+	harness.Eventually(t, "the shared object is blue again", func(context.Context) error {
+		got, _, err := unstructured.NestedString(search.Live(t, shared).Object, "data", "colour")
+		if err == nil && got != "blue" {
+			err = fmt.Errorf("it is %s", got)
+		}
+		return err
+	})
 }
