@@ -74,6 +74,7 @@ const (
 	belayTimeout   = time.Minute
 	// readyTimeout bounds the first deployments: seconds on the demo's own cluster, which pulls no images.
 	readyTimeout = 5 * time.Minute
+	givenTimeout = time.Minute
 )
 
 // Start starts everything up to the applications. After an error nothing is left running; the directory, with the logs,

@@ -49,9 +49,14 @@ func interrupted(ctx context.Context, err error) error {
 	return err
 }
 
-// Ready waits until the automatic applications are synced and healthy, and the others show what they wait for.
+// Ready waits until the automatic applications are synced and healthy, and the others show what they wait for. On a
+// cluster that was given it goes on after a while: the example's images exist only where somebody has pushed them.
 func (d *Demo) Ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	limit := readyTimeout
+	if d.box == nil {
+		limit = givenTimeout
+	}
+	waiting, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	left := map[string]bool{}
 	for _, name := range applicationNames() {
@@ -59,7 +64,11 @@ func (d *Demo) Ready(ctx context.Context) error {
 		d.out.begin(name)
 	}
 	for len(left) > 0 {
-		if _, err := d.next(ctx); err != nil {
+		if _, err := d.next(waiting); err != nil {
+			if d.box == nil && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+				d.out.line("! not ready yet:" + d.states())
+				return nil
+			}
 			return fmt.Errorf("wait for %s: %w%s", strings.Join(slices.Sorted(maps.Keys(left)), ", "), err, d.states())
 		}
 		for _, name := range applicationNames() {

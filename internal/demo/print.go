@@ -80,6 +80,9 @@ func (d *Demo) table() {
 	d.out.line(fmt.Sprintf("%-22s %-10s %-8s %-9s %-8s %s", "NAME", "SYNC", "HEALTH", "REVISION", "OBJECTS", "NAMESPACE"))
 	for _, name := range applicationNames() {
 		a := d.narrator.apps[name]
+		if a == nil {
+			continue // deleted meanwhile
+		}
 		d.out.line(fmt.Sprintf("%-22s %-10s %-8s %-9s %-8d %s", name, a.Status.Sync.Status, a.Status.Health.Status,
 			short(a.Status.Sync.Revision), len(a.Status.Resources), a.Spec.Destination.Namespace))
 	}
