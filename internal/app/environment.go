@@ -87,6 +87,9 @@ func (e *environment) load(ctx context.Context, r client.Reader) error {
 	for _, p := range problems {
 		next.problems = append(next.problems, p.Error())
 	}
+	for _, key := range next.settings.Pending {
+		next.problems = append(next.problems, key+": kept, but not acted on by this version of Belay")
+	}
 	if old == nil || !slices.Equal(old.problems, next.problems) {
 		for _, p := range next.problems {
 			e.cfg.Log.Warn("setting not used", "problem", p)

@@ -17,15 +17,16 @@ import (
 // metrics exposes what Argo CD's dashboards and alerts read, under the same names and labels.
 type metrics struct {
 	client    client.Client
+	elected   <-chan struct{}
 	info      *prometheus.Desc
 	reconcile *prometheus.HistogramVec
 	syncs     *prometheus.CounterVec
 	syncTime  *prometheus.CounterVec
 }
 
-func newMetrics(c client.Client) *metrics {
+func newMetrics(c client.Client, elected <-chan struct{}) *metrics {
 	m := &metrics{
-		client: c,
+		client: c, elected: elected,
 		info: prometheus.NewDesc("argocd_app_info", "Information about an Application; the value is always 1.", []string{
 			"namespace", "name", "project", "autosync_enabled", "repo", "dest_server", "dest_namespace", "sync_status", "health_status", "operation",
 		}, nil),
@@ -48,6 +49,11 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) { ch <- m.info }
 
 // Collect implements prometheus.Collector: one series for each Application that exists.
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
+	select {
+	case <-m.elected:
+	default:
+		return // the leader tells; two series of one Application would be summed up
+	}
 	var list v1alpha1.ApplicationList
 	if err := m.client.List(context.Background(), &list, client.UnsafeDisableDeepCopy); err != nil {
 		return // the cache is not there yet or not any more

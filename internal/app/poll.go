@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/belaycd/belay/api/v1alpha1"
@@ -18,7 +20,13 @@ import (
 )
 
 // poll looks at every repository in use once an interval and wakes the applications whose revision moved.
+// A replica that stands by leaves that to the leader.
 func poll(ctx context.Context, p parts) error {
+	select {
+	case <-p.mgr.Elected():
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	return p.repos.Poll(ctx, func() []string { return reposInUse(ctx, p) }, func(m git.Movement) {
 		err := p.ctl.Moved(ctx, func(a *v1alpha1.Application) bool { return uses(a, m.RepoURL) })
 		if err != nil {
@@ -95,8 +103,12 @@ func webhookHandler(ctx context.Context, p parts) http.Handler {
 			return
 		}
 		for _, repoURL := range reposInUse(ctx, p) {
-			if event.Matches(repoURL) {
+			switch {
+			case !event.Matches(repoURL):
+			case leads(p):
 				go refreshRepo(ctx, p, repoURL)
+			default:
+				go tellLeader(ctx, p, repoURL)
 			}
 		}
 	})
@@ -114,5 +126,33 @@ func refuse(w http.ResponseWriter, err error) {
 func refreshRepo(ctx context.Context, p parts, repoURL string) {
 	if _, err := p.repos.Refresh(ctx, repoURL); err != nil && ctx.Err() == nil {
 		p.ctl.Log.Warn("look at repository after a webhook", "repository", git.Redact(repoURL), "error", err.Error())
+	}
+}
+
+func leads(p parts) bool {
+	select {
+	case <-p.mgr.Elected():
+		return true
+	default:
+		return false
+	}
+}
+
+// tellLeader passes a webhook on that reached a replica which stands by: through the annotation that asks for a refresh,
+// which the leader sees.
+func tellLeader(ctx context.Context, p parts, repoURL string) {
+	var list v1alpha1.ApplicationList
+	if err := p.mgr.GetClient().List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		return // only when the cache stops
+	}
+	patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"`+v1alpha1.AnnotationRefresh+`":"`+v1alpha1.RefreshNormal+`"}}}`))
+	for i := range list.Items {
+		if !uses(&list.Items[i], repoURL) {
+			continue
+		}
+		app := &v1alpha1.Application{ObjectMeta: metav1.ObjectMeta{Namespace: list.Items[i].Namespace, Name: list.Items[i].Name}}
+		if err := p.mgr.GetClient().Patch(ctx, app, patch); err != nil && ctx.Err() == nil {
+			p.ctl.Log.Warn("pass a webhook on to the leader", "application", app.Name, "error", err.Error())
+		}
 	}
 }

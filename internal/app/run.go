@@ -98,7 +98,7 @@ func Run(ctx context.Context, cfg Config) error {
 	clusters := newClusters(cfg, env)
 	renderer := newRenderer(runtime.GOMAXPROCS(0))
 	ctl := controller.New(controller.Options{
-		Client: mgr.GetClient(), Environment: env, Observer: newMetrics(mgr.GetClient()),
+		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Environment: env, Observer: newMetrics(mgr.GetClient(), mgr.Elected()),
 		Events: mgr.GetEventRecorder("belay"), Log: cfg.Log, Now: time.Now, Workers: cfg.Workers,
 		Reconciler: &reconcile.Reconciler{
 			Source: repos, Renderer: renderer, Kept: renderer, Destinations: clusters, Now: time.Now, Log: cfg.Log,

@@ -118,3 +118,30 @@ func TestRetryDelay(t *testing.T) {
 		}
 	}
 }
+
+func TestAsksForLatest(t *testing.T) {
+	person := func(rev string) *v1alpha1.Operation {
+		return &v1alpha1.Operation{Sync: &v1alpha1.SyncOperation{Revision: rev}, InitiatedBy: v1alpha1.OperationInitiator{Username: "operator"}}
+	}
+	underWay := &v1alpha1.OperationState{Phase: v1alpha1.OperationRunning, Operation: *person("main")}
+	for _, tc := range []struct {
+		reason string
+		op     *v1alpha1.Operation
+		state  *v1alpha1.OperationState
+		want   bool
+	}{
+		{"nothing is asked for", nil, nil, false},
+		{"a sync to the branch", person(""), nil, true},
+		{"a sync to a named branch", person("main"), nil, true},
+		{"after an earlier operation", person("main"), &v1alpha1.OperationState{Phase: v1alpha1.OperationSucceeded, Operation: *person("main")}, true},
+		{"a sync that is under way keeps its commit", person("main"), underWay, false},
+		{"a rollback names its commit", person("0123456789abcdef0123456789abcdef01234567"), nil, false},
+		{"automation goes by what polls and webhooks say", &v1alpha1.Operation{Sync: &v1alpha1.SyncOperation{}, InitiatedBy: v1alpha1.OperationInitiator{Automated: true}}, nil, false},
+	} {
+		app := &v1alpha1.Application{Operation: tc.op}
+		app.Status.OperationState = tc.state
+		if got := asksForLatest(app); got != tc.want {
+			t.Errorf("%s: %v, want %v", tc.reason, got, tc.want)
+		}
+	}
+}

@@ -84,8 +84,8 @@ type Request struct {
 	// Refresh is RefreshNormal or RefreshHard when a person or a webhook asked for a new look, otherwise "".
 	Refresh string
 	Memory  *Memory
-	// Progress is told of the state of a long operation while it runs.
-	Progress func(*v1alpha1.OperationState)
+	// Progress is told of the state of a long operation while it runs, and says whether it may go on.
+	Progress func(*v1alpha1.OperationState) (goOn bool)
 }
 
 // Result is what must be written to the Application.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -108,7 +109,7 @@ var errInvalidSpec = fault.New(fault.Invalid, "spec is invalid or not supported:
 func (r *Reconciler) resolve(ctx context.Context, s *run) error {
 	src := s.app.Spec.GetSources()[0]
 	fresh := source.Cached
-	if s.Refresh != "" || s.Memory.owesLook() {
+	if s.Refresh != "" || s.Memory.owesLook() || asksForLatest(s.app) {
 		fresh = source.Fresh
 	}
 	rev, err := r.revisionOf(ctx, src, fresh)
@@ -121,6 +122,24 @@ func (r *Reconciler) resolve(ctx context.Context, s *run) error {
 	}
 	s.revision = rev
 	return nil
+}
+
+// asksForLatest reports whether a person just asked for a sync to whatever a branch or tag means now: what was reviewed a
+// moment ago on the remote must be what is applied. A full commit, as in a rollback, needs no look at the remote.
+func asksForLatest(app *v1alpha1.Application) bool {
+	op := app.Operation
+	if op == nil || op.Sync == nil || op.InitiatedBy.Automated || isCommit(op.Sync.Revision) {
+		return false
+	}
+	st := app.Status.OperationState
+	return st == nil || st.Phase.Completed() || !reflect.DeepEqual(st.Operation, *op)
+}
+
+func isCommit(revision string) bool {
+	if len(revision) != 40 {
+		return false
+	}
+	return strings.Trim(revision, "0123456789abcdef") == ""
 }
 
 func (r *Reconciler) revisionOf(ctx context.Context, src v1alpha1.ApplicationSource, fresh source.Freshness) (source.Revision, error) {
