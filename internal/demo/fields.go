@@ -55,7 +55,7 @@ func ownedBy(u *unstructured.Unstructured, manager string) *fieldpath.Set {
 
 func fields(m metav1.ManagedFieldsEntry) *fieldpath.Set {
 	set := fieldpath.NewSet()
-	if m.FieldsV1 == nil || set.FromJSON(bytes.NewReader(m.FieldsV1.Raw)) != nil {
+	if m.FieldsV1 == nil || set.FromJSON(bytes.NewReader(m.FieldsV1.GetRawBytes())) != nil {
 		return fieldpath.NewSet() // the API server writes these; what cannot be read owns nothing
 	}
 	return set
