@@ -9,6 +9,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/object"
 )
@@ -19,9 +20,23 @@ func classify(action string, ref object.Ref, err error) error {
 		return nil
 	}
 	if ref.Group == "" && ref.Kind == "Secret" {
-		return fault.New(kindOf(err), "%s %s: %s", action, ref, withoutValues(err))
+		return fault.New(kindOf(err), "%s %s: %s%s", action, ref, withoutValues(err), remedy(err))
 	}
-	return fault.As(kindOf(err), fmt.Errorf("%s %s: %w", action, ref, err))
+	return fault.As(kindOf(err), fmt.Errorf("%s %s: %w%s", action, ref, err, remedy(err)))
+}
+
+// missingNamespace is how the API server says that an object's namespace does not exist.
+var missingNamespace = regexp.MustCompile(`namespaces? "[^"]*" not found`)
+
+// remedy tells what helps against refusals whose message does not say so.
+func remedy(err error) string {
+	switch {
+	case apierrors.IsNotFound(err) && missingNamespace.MatchString(err.Error()):
+		return "; create the namespace or, if it is the destination's, add CreateNamespace=true to spec.syncPolicy.syncOptions"
+	case apierrors.IsInvalid(err) && strings.Contains(err.Error(), "field is immutable"):
+		return "; take the change back, or have the object deleted and created anew by its annotation " + v1alpha1.AnnotationSyncOptions + ": Force=true"
+	}
+	return ""
 }
 
 // harmless are the parts of a server's message that name fields and types, never values.
