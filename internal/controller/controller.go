@@ -7,14 +7,15 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	rtcontroller "sigs.k8s.io/controller-runtime/pkg/controller"
@@ -41,7 +42,9 @@ type Observer interface {
 
 // Options of a Controller.
 type Options struct {
-	Client      client.Client
+	Client client.Client
+	// Reader reads past the cache.
+	Reader      client.Reader
 	Reconciler  *belay.Reconciler
 	Environment Environment
 	Observer    Observer
@@ -65,13 +68,14 @@ type Controller struct {
 // entry is what is kept of one application between reconciliations. Only the worker that holds the application's key
 // uses it, but for what mu guards.
 type entry struct {
-	memory *belay.Memory
 	latest *v1alpha1.Application // as we wrote it last; the cache may be older
+	uid    types.UID             // of the Application that memory is of
 
 	mu      sync.Mutex
-	wanted  string    // a refresh that a webhook or a settings change asked for
-	working bool      // a reconciliation is under way; what it resolved may be out of date
-	due     time.Time // when a revision that changes nothing else is written; zero for none that waits
+	memory  *belay.Memory // nil before the first reconciliation
+	wanted  string        // a refresh that a webhook or a settings change asked for
+	working bool          // a reconciliation is under way; what it resolved may be out of date
+	due     time.Time     // when a revision that changes nothing else is written; zero for none that waits
 }
 
 // New returns a controller; Setup connects it.
@@ -83,9 +87,13 @@ func New(o Options) *Controller {
 func (c *Controller) Setup(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("app_reconciliation_queue").
-		For(&v1alpha1.Application{}, onChange()).
+		For(&v1alpha1.Application{}, c.onChange()).
 		WatchesRawSource(c.queueSource()).
-		WithOptions(rtcontroller.Options{MaxConcurrentReconciles: c.Workers}).
+		WithOptions(rtcontroller.Options{
+			MaxConcurrentReconciles: c.Workers,
+			// After an outage nobody waits for longer than this; the default waits up to a quarter of an hour.
+			RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[ctrl.Request](100*time.Millisecond, 30*time.Second),
+		}).
 		Complete(c)
 }
 
@@ -106,19 +114,22 @@ func (c *Controller) Reconcile(ctx context.Context, req ctrl.Request) (reconcile
 		return reconcile.Result{}, fmt.Errorf("read project %s: %w", app.Spec.ProjectName(), err)
 	}
 	refresh := e.refresh(app)
-	stored := app
+	d := newDraft(app)
 	res := c.Reconciler.Reconcile(ctx, belay.Request{
 		App: app, Project: project, Config: c.Environment.Config(),
-		Refresh: refresh, Memory: e.memory,
-		Progress: func(st *v1alpha1.OperationState) { stored = c.progress(ctx, app, st) },
+		Refresh: refresh, Memory: e.remembered(),
+		Progress: func(st *v1alpha1.OperationState) bool { return c.progress(ctx, e, d, st) },
 	})
 	if ctx.Err() != nil {
 		return reconcile.Result{}, nil // stopping: what the cluster says is where the next start goes on
 	}
 	if wait := c.putOff(e, req.NamespacedName, app, res, refresh); wait > 0 {
 		res.App, res.After = app, sooner(res.After, wait)
-	} else if err := c.write(ctx, e, stored, res.App, refresh != ""); err != nil {
+	} else if err := c.write(ctx, e, d, res.App, refresh != ""); err != nil {
 		return c.writeFailed(req, err)
+	}
+	if d.overtaken {
+		res.Finished = nil // somebody asked for another operation, which is to be told of instead
 	}
 	c.loose.set(req.NamespacedName, res.Loose)
 	c.tell(app, res, c.Now().Sub(started))
@@ -139,23 +150,25 @@ func (c *Controller) load(ctx context.Context, key types.NamespacedName) (*v1alp
 		c.Observer.Forgotten(key)
 		return nil, nil, nil
 	}
-	e := c.entry(key, app.Annotations[belay.AnnotationFinished])
+	e := c.entry(key)
+	if m := e.remembered(); m == nil || e.uid != app.UID {
+		// Of an Application of that name that is gone, nothing counts.
+		e.remember(belay.NewMemory(app.Annotations[belay.AnnotationFinished]))
+		e.uid = app.UID
+	}
 	if e.latest != nil && e.latest.UID == app.UID && newer(e.latest, &app) {
 		return e.latest, e, nil
-	}
-	if e.latest != nil && e.latest.UID != app.UID {
-		e.memory = belay.NewMemory("")
 	}
 	e.latest = nil
 	return &app, e, nil
 }
 
-func (c *Controller) entry(key types.NamespacedName, finished string) *entry {
+func (c *Controller) entry(key types.NamespacedName) *entry {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, ok := c.entries[key]
 	if !ok {
-		e = &entry{memory: belay.NewMemory(finished)}
+		e = &entry{}
 		c.entries[key] = e
 	}
 	return e
@@ -174,13 +187,31 @@ func (e *entry) refresh(app *v1alpha1.Application) string {
 	defer e.mu.Unlock()
 	wanted := e.wanted
 	e.wanted = ""
-	switch app.Annotations[v1alpha1.AnnotationRefresh] {
-	case v1alpha1.RefreshHard:
-		return v1alpha1.RefreshHard
-	case "":
+	level := refreshLevel(app.Annotations[v1alpha1.AnnotationRefresh])
+	if level == "" || wanted == v1alpha1.RefreshHard {
 		return wanted
 	}
+	return level
+}
+
+// refreshLevel reads the annotation: what is neither empty nor hard is normal.
+func refreshLevel(annotation string) string {
+	if annotation == "" || annotation == v1alpha1.RefreshHard {
+		return annotation
+	}
 	return v1alpha1.RefreshNormal
+}
+
+func (e *entry) remember(m *belay.Memory) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.memory = m
+}
+
+func (e *entry) remembered() *belay.Memory {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.memory
 }
 
 func (e *entry) want(level string) {
@@ -219,8 +250,17 @@ func (c *Controller) tell(before *v1alpha1.Application, res belay.Result, took t
 		if op.Phase != v1alpha1.OperationSucceeded {
 			kind = corev1.EventTypeWarning
 		}
-		c.Events.Eventf(app, nil, kind, reason, "Sync", "Sync operation to %s %s: %s", revisionOf(op), op.Phase, op.Message)
+		c.Events.Eventf(app, nil, kind, reason, "Sync", "Sync operation to %s %s: %s", revisionOf(op), op.Phase, brief(op.Message))
 	}
+}
+
+// brief cuts a message so that an Event, which holds a kilobyte, can bear it.
+func brief(message string) string {
+	const most = 800
+	if len(message) <= most {
+		return message
+	}
+	return strings.ToValidUTF8(message[:most], "") + " ..."
 }
 
 func revisionOf(op *v1alpha1.OperationState) string {
@@ -244,39 +284,4 @@ func logDrift(log *slog.Logger, before *v1alpha1.Application, drift []*diff.Item
 			log.Info("drift", "object", i.Ref.String(), "field", ch.Path, "manager", ch.Manager)
 		}
 	}
-}
-
-// write patches what the reconciliation changed; an unchanged application costs no request.
-func (c *Controller) write(ctx context.Context, e *entry, before, after *v1alpha1.Application, refreshed bool) error {
-	if unchanged(before, after) {
-		return nil
-	}
-	if !only(before, after) || refreshed {
-		now := metav1.NewTime(c.Now().Truncate(time.Second))
-		after.Status.ReconciledAt = &now
-	}
-	patch, err := mergePatch(before, after)
-	if err != nil {
-		return err
-	}
-	out := &v1alpha1.Application{ObjectMeta: metav1.ObjectMeta{Namespace: before.Namespace, Name: before.Name}}
-	if err := c.Client.Patch(ctx, out, client.RawPatch(types.MergePatchType, patch)); err != nil {
-		return err
-	}
-	e.latest = out
-	return nil
-}
-
-// progress writes the state of an operation that is still running. A failure is only logged: the next one may get through.
-// It returns what to compare with from now on.
-func (c *Controller) progress(ctx context.Context, app *v1alpha1.Application, st *v1alpha1.OperationState) *v1alpha1.Application {
-	after := inProgress(app, st)
-	patch, err := mergePatch(app, after)
-	if err == nil {
-		err = c.Client.Patch(ctx, after.DeepCopy(), client.RawPatch(types.MergePatchType, patch))
-	}
-	if err != nil {
-		c.Log.Warn("write progress", "application", app.Name, "error", err.Error())
-	}
-	return uncertain(after)
 }

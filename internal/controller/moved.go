@@ -54,11 +54,11 @@ func (c *Controller) moved(ctx context.Context, app *v1alpha1.Application) {
 	c.mu.Lock()
 	e := c.entries[key]
 	c.mu.Unlock()
-	if e == nil || e.busy() {
+	if e == nil || e.busy() || e.remembered() == nil {
 		c.queue.add(key)
 		return
 	}
-	rev, unconcerned := c.Reconciler.Unconcerned(ctx, belay.Request{App: app, Config: c.Environment.Config(), Memory: e.memory})
+	rev, unconcerned := c.Reconciler.Unconcerned(ctx, belay.Request{App: app, Config: c.Environment.Config(), Memory: e.remembered()})
 	switch {
 	case !unconcerned:
 		c.queue.add(key)

@@ -59,20 +59,3 @@ func mergePatch(before, after *v1alpha1.Application) ([]byte, error) {
 	}
 	return patch, nil
 }
-
-// inProgress returns app with an operation under way.
-func inProgress(app *v1alpha1.Application, st *v1alpha1.OperationState) *v1alpha1.Application {
-	out := app.DeepCopy()
-	op := st.Operation
-	out.Status.OperationState, out.Operation = st, &op
-	return out
-}
-
-// uncertain returns app without its operation state: a patch from there names the state in full, and so is right
-// whether the last write got through or not. A patch from what was read at the beginning would leave out what is as
-// it was then, such as the phase of the operation before this one.
-func uncertain(app *v1alpha1.Application) *v1alpha1.Application {
-	out := *app
-	out.Status.OperationState = nil
-	return &out
-}

@@ -70,11 +70,18 @@ func (c *Controller) queueSource() source.Source {
 
 // onChange lets through what a person or a tool changed. Our own status writes change nothing that is looked at here,
 // save where a termination was asked for through the status, as the operation protocol has it.
-func onChange() builder.ForOption {
+func (c *Controller) onChange() builder.ForOption {
 	return builder.WithPredicates(predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok1 := e.ObjectOld.(*v1alpha1.Application)
 		after, ok2 := e.ObjectNew.(*v1alpha1.Application)
-		return !ok1 || !ok2 || asksForWork(before, after)
+		if !ok1 || !ok2 {
+			return true
+		}
+		if level := after.Annotations[v1alpha1.AnnotationRefresh]; level != "" && level != before.Annotations[v1alpha1.AnnotationRefresh] {
+			// A reconciliation that is under way removes the annotation at its end, and may have begun before it was set.
+			c.entry(types.NamespacedName{Namespace: after.Namespace, Name: after.Name}).want(refreshLevel(level))
+		}
+		return asksForWork(before, after)
 	}})
 }
 
@@ -100,7 +107,7 @@ func terminating(a *v1alpha1.Application) bool {
 
 // Refresh asks for a new look at one application.
 func (c *Controller) Refresh(key types.NamespacedName, level string) {
-	c.entry(key, "").want(level)
+	c.entry(key).want(level)
 	c.queue.add(key)
 }
 
@@ -139,10 +146,12 @@ func (c *Controller) Changed(e live.Event, owner func(object.Ref) (string, bool)
 		known := c.entries[key]
 		c.mu.Unlock()
 		if known != nil {
-			if e.New == nil {
-				known.memory.Saw(e.Old)
+			if m := known.remembered(); m != nil {
+				if e.New == nil {
+					m.Saw(e.Old)
+				}
+				m.Saw(e.New)
 			}
-			known.memory.Saw(e.New)
 		}
 		c.queue.add(key)
 	}

@@ -62,6 +62,10 @@ func (r *Reconciler) sync(ctx context.Context, s *run) error {
 	}
 	p := r.step(ctx, s, plan)
 	s.state.SyncResult.Resources, s.state.Message = p.Results, p.Message
+	if s.terminated {
+		s.complete(v1alpha1.OperationFailed, "Operation terminated")
+		return s.lookAgain(ctx)
+	}
 	switch p.Phase {
 	case v1alpha1.OperationRunning:
 		s.again(30 * time.Second) // events come first; this is for what gives none
@@ -150,6 +154,9 @@ func (r *Reconciler) step(ctx context.Context, s *run, plan *diff.Plan) apply.Pr
 		plan = respected
 	}
 	judge := r.judgeOf(s)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	terminate := func() { s.terminated = true; cancel() }
 	return apply.Step(ctx, apply.Operation{
 		Plan: plan, Options: opts, Earlier: s.state.SyncResult.Resources,
 		Approved: s.approved(),
@@ -159,29 +166,42 @@ func (r *Reconciler) step(ctx context.Context, s *run, plan *diff.Plan) apply.Pr
 		},
 		Read:     s.dest.Cluster.Get,
 		Wrote:    s.Memory.diff.Learn,
-		Progress: s.reporter(r.Now),
+		Progress: s.reporter(r.Now, terminate),
 	}, s.dest.Writer)
 }
 
-// reporter tells of results while a step runs, not more often than progressEvery, so that a long sync can be watched and
-// taken up again after a crash.
-func (s *run) reporter(now func() time.Time) func(*v1alpha1.ResourceResult) {
+// reporter tells of results while a step runs, not more often than progressEvery, so that a long sync can be watched,
+// taken up again after a crash, and ended by whoever wants that.
+func (s *run) reporter(now func() time.Time, terminate func()) func(*v1alpha1.ResourceResult) {
 	if s.Progress == nil {
 		return nil
 	}
 	var mu sync.Mutex
 	last := now()
 	state := s.state.DeepCopy()
-	var results v1alpha1.ResourceResults
+	at := make(map[object.Ref]int, len(state.SyncResult.Resources))
+	refOf := func(r *v1alpha1.ResourceResult) object.Ref {
+		return object.Ref{Group: r.Group, Kind: r.Kind, Namespace: r.Namespace, Name: r.Name}
+	}
+	for i, r := range state.SyncResult.Resources {
+		at[refOf(r)] = i
+	}
 	return func(res *v1alpha1.ResourceResult) {
 		mu.Lock()
 		defer mu.Unlock()
-		results = append(results, res)
-		if at := now(); at.Sub(last) >= progressEvery {
-			last = at
-			state.SyncResult.Resources = results
-			state.Message = fmt.Sprintf("syncing: %d objects done", len(results))
-			s.Progress(state.DeepCopy())
+		results := &state.SyncResult.Resources
+		if i, known := at[refOf(res)]; known {
+			(*results)[i] = res
+		} else {
+			at[refOf(res)] = len(*results)
+			*results = append(*results, res)
+		}
+		if t := now(); t.Sub(last) >= progressEvery {
+			last = t
+			state.Message = fmt.Sprintf("syncing: %d objects done", len(*results))
+			if !s.Progress(state.DeepCopy()) {
+				terminate()
+			}
 		}
 	}
 }

@@ -35,12 +35,14 @@ type run struct {
 	plan     *diff.Plan
 	state    *v1alpha1.OperationState // the operation under way, nil for none
 	finished *v1alpha1.OperationState
-	found    []v1alpha1.ApplicationCondition
-	unknown  bool // the comparison is not known
-	judge    *judge
-	after    time.Duration
-	drift    []*diff.Item
-	err      error
+	// terminated says that somebody ended the operation while a step of it ran.
+	terminated bool
+	found      []v1alpha1.ApplicationCondition
+	unknown    bool // the comparison is not known
+	judge      *judge
+	after      time.Duration
+	drift      []*diff.Item
+	err        error
 }
 
 // desired is what a source at a revision asks for.
