@@ -120,7 +120,7 @@ func contentFailures() []failure {
 			condition: v1alpha1.ConditionSyncError, texts: []string{"ConfigMap", "settings", "datum"}},
 		{name: "immutable field",
 			change:    []string{"app/deployment.yaml", strings.ReplaceAll(harness.Txtar(some)["app/deployment.yaml"], "app: web", "app: other")},
-			condition: v1alpha1.ConditionSyncError, texts: []string{"Deployment", "web", "selector", "immutable"}},
+			condition: v1alpha1.ConditionSyncError, texts: []string{"Deployment", "web", "selector", "immutable", "Force=true"}},
 		{name: "namespace that does not exist",
 			change:    []string{"app/config.yaml", strings.Replace(harness.Txtar(some)["app/config.yaml"], "name: settings", "name: settings\n  namespace: nowhere", 1)},
 			condition: v1alpha1.ConditionSyncError, texts: []string{"nowhere"}},

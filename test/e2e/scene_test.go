@@ -1,10 +1,15 @@
 package e2e
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/test/e2e/harness"
@@ -98,3 +103,17 @@ func operationFails(texts ...string) func(*harness.Application) string {
 		return ""
 	}
 }
+
+// awaitRefusal waits until the cluster refuses a red ConfigMap.
+func awaitRefusal(t *testing.T, plane *harness.Plane, ns string) {
+	t.Helper()
+	harness.Eventually(t, "red is refused", func(ctx context.Context) error {
+		probe := harness.Object(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: probe, namespace: "+ns+"}\ndata: {colour: red}\n")
+		if err := plane.WithWatch.Create(ctx, probe, client.DryRunAll); err != nil {
+			return nil //nolint:nilerr // the refusal is what is waited for
+		}
+		return errors.New("it is accepted")
+	})
+}
+
+func removeFinalizers(u *unstructured.Unstructured) { u.SetFinalizers(nil) }

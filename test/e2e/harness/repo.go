@@ -171,3 +171,15 @@ func (r *Repo) Lose(t testing.TB, rev string) {
 		t.Fatal(err)
 	}
 }
+
+// Away takes the repository off the server, or puts it back.
+func (r *Repo) Away(t testing.TB, away bool) {
+	t.Helper()
+	from, to := r.Dir, r.Dir+".away"
+	if !away {
+		from, to = to, from
+	}
+	if err := os.Rename(from, to); err != nil {
+		t.Fatal(err)
+	}
+}
