@@ -19,6 +19,11 @@ const autoRetries = 5
 // gate decides whether there is an operation to work on: one that somebody asked for, one that is under way, or one that
 // the sync policy starts now.
 func (r *Reconciler) gate(_ context.Context, s *run) error {
+	if st := s.app.Status.OperationState; s.app.Operation == nil && st != nil && !st.Phase.Completed() {
+		s.state = st.DeepCopy()
+		s.complete(v1alpha1.OperationFailed, "the operation was removed before it ended; "+st.Message)
+		s.state = nil
+	}
 	if s.app.Operation != nil {
 		s.begin(*s.app.Operation)
 		if newer, ok := s.superseded(); ok {
@@ -118,7 +123,7 @@ func decideAutoSync(in autoInput) autoDecision {
 		op.Retry = *policy.Retry
 	}
 	var d autoDecision
-	if last := in.app.Status.OperationState; attempted(last, in.revision, in.source) {
+	if last := lastAttempt(in.app); attempted(last, in.revision, in.source) {
 		if last.Phase != v1alpha1.OperationSucceeded {
 			return autoDecision{problem: fmt.Sprintf("Failed last sync attempt to %s: %s", in.revision, last.Message)}
 		}
@@ -166,6 +171,19 @@ func wipesOut(in autoInput) bool {
 }
 
 func isDelete(i *diff.Item) bool { return i.Action == diff.Delete }
+
+// lastAttempt returns the last operation that was more than a rehearsal. Of the one before a dry run, the history knows.
+func lastAttempt(app *v1alpha1.Application) *v1alpha1.OperationState {
+	last, n := app.Status.OperationState, len(app.Status.History)
+	if last == nil || last.Operation.Sync == nil || !last.Operation.Sync.DryRun || n == 0 {
+		return last
+	}
+	h := app.Status.History[n-1]
+	return &v1alpha1.OperationState{
+		Operation: v1alpha1.Operation{Sync: &v1alpha1.SyncOperation{}}, Phase: v1alpha1.OperationSucceeded,
+		SyncResult: &v1alpha1.SyncOperationResult{Revision: h.Revision, Source: h.Source},
+	}
+}
 
 // attempted reports whether the last operation was a sync to that revision of that source.
 func attempted(last *v1alpha1.OperationState, rev source.Revision, src v1alpha1.ApplicationSource) bool {

@@ -37,44 +37,89 @@ func (r *Reconciler) sync(ctx context.Context, s *run) error {
 	if s.state == nil {
 		return nil
 	}
+	barrier, _ := status.HasErrors(s.found)
+	if !r.operate(ctx, s, barrier) {
+		return nil
+	}
+	return s.lookAgain(ctx)
+}
+
+// apart works on an operation to another commit or source while what the application itself wants cannot be told: a
+// rollback must work just when Git is broken.
+func (r *Reconciler) apart(ctx context.Context, s *run) {
+	if err := s.prepare(ctx); err != nil {
+		s.pin()
+		s.ended(v1alpha1.OperationError, err.Error())
+		return
+	}
+	r.operate(ctx, s, "")
+}
+
+// elsewhere reports whether the operation asks for something else than the application's own target.
+func (s *run) elsewhere() bool {
+	op := s.state.Operation.Sync
+	return s.dest != nil && op != nil && (op.Source != nil || op.Revision != "" && op.Revision != string(s.revision))
+}
+
+// operate takes one step of the operation and reports whether there was one. A barrier is why nothing may be synced.
+func (r *Reconciler) operate(ctx context.Context, s *run, barrier string) (stepped bool) {
 	switch {
 	case s.state.Phase == v1alpha1.OperationTerminating:
 		s.complete(v1alpha1.OperationFailed, "Operation terminated")
-		return nil
+		return false
 	case s.state.Operation.Sync == nil:
 		s.complete(v1alpha1.OperationError, "operation has no sync; nothing else is supported")
-		return nil
+		return false
 	case s.waitsForRetry():
-		return nil
+		return false
 	}
-	if message, bad := status.HasErrors(s.found); bad {
-		s.ended(v1alpha1.OperationError, message)
-		return nil
+	s.pin()
+	if barrier != "" {
+		s.ended(v1alpha1.OperationError, barrier)
+		return false
 	}
 	if shared, ok := s.sharedResource(); ok && s.state.Operation.Sync.SyncOptions.Has("FailOnSharedResource=true") {
 		s.ended(v1alpha1.OperationFailed, "Shared resource found: "+shared)
-		return nil
+		return false
 	}
 	plan, err := r.operationPlan(ctx, s)
 	if err != nil {
 		s.ended(v1alpha1.OperationError, err.Error())
-		return nil
+		return false
 	}
 	p := r.step(ctx, s, plan)
 	s.state.SyncResult.Resources, s.state.Message = p.Results, p.Message
-	if s.terminated {
+	switch {
+	case s.terminated:
 		s.complete(v1alpha1.OperationFailed, "Operation terminated")
-		return s.lookAgain(ctx)
-	}
-	switch p.Phase {
-	case v1alpha1.OperationRunning:
+	case p.Phase == v1alpha1.OperationRunning:
 		s.again(30 * time.Second) // events come first; this is for what gives none
-	case v1alpha1.OperationSucceeded:
+	case p.Phase == v1alpha1.OperationSucceeded:
 		s.succeeded()
 	default:
 		s.ended(p.Phase, p.Message)
 	}
-	return s.lookAgain(ctx)
+	return true
+}
+
+// pin records what the operation is about, as far as that is known before anything is looked up: an automatic sync that
+// fails early has been attempted all the same.
+func (s *run) pin() {
+	op := s.state.Operation.Sync
+	if s.state.SyncResult == nil {
+		s.state.SyncResult = &v1alpha1.SyncOperationResult{}
+	}
+	res := s.state.SyncResult
+	switch sources := s.app.Spec.GetSources(); {
+	case op != nil && op.Source != nil:
+		res.Source = *op.Source
+		return
+	case len(sources) > 0:
+		res.Source = sources[0]
+	}
+	if res.Revision == "" && (op == nil || op.Revision == "" || op.Revision == string(s.revision)) {
+		res.Revision = string(s.revision)
+	}
 }
 
 // sharedResource returns the warning about an object that another application claims too.
@@ -90,24 +135,16 @@ func (s *run) sharedResource() (string, bool) {
 // operationPlan compares the cluster with what the operation asks for, which may be another commit or source than
 // the application's own (a rollback).
 func (r *Reconciler) operationPlan(ctx context.Context, s *run) (*diff.Plan, error) {
-	op := s.state.Operation.Sync
-	if s.state.SyncResult == nil {
-		s.state.SyncResult = &v1alpha1.SyncOperationResult{}
-	}
-	src := s.app.Spec.GetSources()[0]
-	if op.Source != nil {
-		src = *op.Source
-	}
+	op, src := s.state.Operation.Sync, s.state.SyncResult.Source
 	if op.Manifests != nil || len(op.Sources) > 0 {
 		return nil, fault.New(fault.Invalid, "operation.sync.manifests and operation.sync.sources are not acted on by this version of Belay")
 	}
-	s.state.SyncResult.Source = src
 	rev, err := r.operationRevision(ctx, s, src)
 	if err != nil {
 		return nil, err
 	}
 	s.state.SyncResult.Revision = string(rev)
-	if rev == s.revision && reflect.DeepEqual(src, s.desired.source) {
+	if s.plan != nil && rev == s.revision && reflect.DeepEqual(src, s.desired.source) {
 		return s.plan, nil
 	}
 	if err := s.Project.PermitsSource(src.RepoURL); err != nil {
@@ -125,17 +162,15 @@ func (r *Reconciler) operationPlan(ctx context.Context, s *run) (*diff.Plan, err
 
 // operationRevision returns the commit of the operation; it is frozen at the first step, so that a retry means the same.
 func (r *Reconciler) operationRevision(ctx context.Context, s *run, src v1alpha1.ApplicationSource) (source.Revision, error) {
-	op := s.state.Operation.Sync
+	op := s.state.Operation
 	if rev := s.state.SyncResult.Revision; rev != "" {
 		return source.Revision(rev), nil
 	}
-	if op.Revision == "" || op.Revision == string(s.revision) {
-		if op.Source == nil {
-			return s.revision, nil
-		}
-		return r.revisionOf(ctx, src, source.Cached)
+	if target := op.Sync.Revision; target != "" && (!op.Retry.Refresh || s.state.RetryCount == 0) {
+		src.TargetRevision = target
+	} else if op.Sync.Source == nil && s.revision != "" {
+		return s.revision, nil
 	}
-	src.TargetRevision = op.Revision
 	return r.revisionOf(ctx, src, source.Cached)
 }
 
@@ -143,13 +178,28 @@ func (r *Reconciler) operationRevision(ctx context.Context, s *run, src v1alpha1
 func (r *Reconciler) step(ctx context.Context, s *run, plan *diff.Plan) apply.Progress {
 	op := s.state.Operation.Sync
 	opts := apply.NewOptions(op)
-	if err := s.createNamespace(ctx, op); err != nil && !opts.DryRun {
-		return apply.Progress{Phase: v1alpha1.OperationFailed, Message: err.Error()}
+	stays := func(phase v1alpha1.OperationPhase, message string) apply.Progress {
+		return apply.Progress{Phase: phase, Message: message, Results: s.state.SyncResult.Resources}
+	}
+	if name := s.app.Spec.Destination.Namespace; name != "" && op.SyncOptions.Has("CreateNamespace=true") {
+		ns, exists := s.dest.Cluster.Get(object.Ref{Kind: "Namespace", Name: name})
+		switch {
+		case exists && ns.Object.GetDeletionTimestamp() != nil && !opts.DryRun:
+			s.again(5 * time.Second)
+			return stays(v1alpha1.OperationRunning, fmt.Sprintf("waiting for the deletion of Namespace %s, which is to be made anew", name))
+		case exists:
+		case opts.DryRun:
+			opts.NewNamespace = name
+		default:
+			if err := s.createNamespace(ctx, name); err != nil {
+				return stays(v1alpha1.OperationFailed, err.Error())
+			}
+		}
 	}
 	if op.SyncOptions.Has("RespectIgnoreDifferences=true") {
 		respected, err := diff.Respect(plan, s.rules)
 		if err != nil {
-			return apply.Progress{Phase: v1alpha1.OperationFailed, Message: err.Error()}
+			return stays(v1alpha1.OperationFailed, err.Error())
 		}
 		plan = respected
 	}
@@ -196,7 +246,7 @@ func (s *run) reporter(now func() time.Time, terminate func()) func(*v1alpha1.Re
 			at[refOf(res)] = len(*results)
 			*results = append(*results, res)
 		}
-		if t := now(); t.Sub(last) >= progressEvery {
+		if t := now(); t.Sub(last) >= progressEvery && !s.terminated {
 			last = t
 			state.Message = fmt.Sprintf("syncing: %d objects done", len(*results))
 			if !s.Progress(state.DeepCopy()) {
@@ -206,15 +256,8 @@ func (s *run) reporter(now func() time.Time, terminate func()) func(*v1alpha1.Re
 	}
 }
 
-// createNamespace makes the destination namespace before anything is judged, when the operation says so.
-func (s *run) createNamespace(ctx context.Context, op *v1alpha1.SyncOperation) error {
-	name := s.app.Spec.Destination.Namespace
-	if name == "" || !op.SyncOptions.Has("CreateNamespace=true") || op.DryRun {
-		return nil
-	}
-	if _, exists := s.dest.Cluster.Get(object.Ref{Kind: "Namespace", Name: name}); exists {
-		return nil
-	}
+// createNamespace makes the destination namespace before anything is judged.
+func (s *run) createNamespace(ctx context.Context, name string) error {
 	var meta *v1alpha1.ManagedNamespaceMetadata
 	if p := s.app.Spec.SyncPolicy; p != nil {
 		meta = p.ManagedNamespaceMetadata
@@ -229,13 +272,19 @@ func (s *run) approved() bool {
 	return err == nil && !at.Before(s.state.StartedAt.Time)
 }
 
-// lookAgain compares once more after writes, so that the status tells what is true now.
+// lookAgain compares once more after writes, so that the status tells what is true now. Kinds that the sync defined come
+// into view first. A failure concerns the status alone: the operation went as it went.
 func (s *run) lookAgain(ctx context.Context) error {
-	plan, err := s.comparePlan(ctx, s.desired)
-	if err != nil {
-		return err
+	err := s.view(ctx, s.desired.targets)
+	if err == nil {
+		s.plan, err = s.comparePlan(ctx, s.desired)
 	}
-	s.plan = plan
+	if err != nil {
+		s.err, s.unknown = err, true
+		s.condition(v1alpha1.ConditionComparisonError, "%s", err)
+		s.again(retryAfter)
+		return errDone
+	}
 	return nil
 }
 

@@ -148,7 +148,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req Request) Result {
 			if errors.Is(err, errDone) {
 				break
 			}
-			r.stop(s, st.name, err)
+			r.stop(ctx, s, st.name, err)
 			break
 		}
 	}

@@ -25,7 +25,8 @@ const lookAgainAfter = 2 * time.Minute
 
 // stop records why the story ended early. A comparison that failed is not known; what was known before stays, and
 // an operation under way ends in an error.
-func (r *Reconciler) stop(s *run, stage string, err error) {
+func (r *Reconciler) stop(ctx context.Context, s *run, stage string, err error) {
+	_, barred := status.HasErrors(s.found)
 	s.err, s.unknown = err, true
 	switch {
 	case errors.Is(err, errInvalidSpec):
@@ -53,12 +54,11 @@ func (r *Reconciler) stop(s *run, stage string, err error) {
 	if s.state.FinishedAt != nil && s.waitsForRetry() {
 		return
 	}
-	if s.state.SyncResult == nil {
-		s.state.SyncResult = &v1alpha1.SyncOperationResult{Revision: string(s.revision)}
-		if srcs := s.app.Spec.GetSources(); len(srcs) > 0 {
-			s.state.SyncResult.Source = srcs[0]
-		}
+	if stage != "permit" && !barred && s.elsewhere() {
+		r.apart(ctx, s)
+		return
 	}
+	s.pin()
 	message, _ := status.HasErrors(s.found)
 	s.ended(v1alpha1.OperationError, message)
 }

@@ -156,6 +156,20 @@ func (r *Reconciler) revisionOf(ctx context.Context, src v1alpha1.ApplicationSou
 
 // render turns the commit into desired objects.
 func (r *Reconciler) render(ctx context.Context, s *run) error {
+	err := s.prepare(ctx)
+	if err != nil {
+		return err
+	}
+	s.desired, err = r.desire(ctx, s, s.app.Spec.GetSources()[0], s.revision)
+	if err != nil {
+		return err
+	}
+	s.found = append(s.found, s.desired.warnings...)
+	return nil
+}
+
+// prepare reaches the cluster and reads the rules of comparison.
+func (s *run) prepare(ctx context.Context) error {
 	if err := reachable(ctx, s.dest); err != nil {
 		return err
 	}
@@ -166,11 +180,6 @@ func (r *Reconciler) render(ctx context.Context, s *run) error {
 	rules.KeepStatus = s.Config.KeepStatus
 	s.rules = rules
 	s.Memory.reset(object.Hash([]any{s.app.Spec.IgnoreDifferences, s.app.Spec.Destination, s.Config.Version}))
-	s.desired, err = r.desire(ctx, s, s.app.Spec.GetSources()[0], s.revision)
-	if err != nil {
-		return err
-	}
-	s.found = append(s.found, s.desired.warnings...)
 	return nil
 }
 
@@ -431,7 +440,10 @@ func (s *run) comparePlan(ctx context.Context, d desired) (*diff.Plan, error) {
 			i.Forbidden = s.permits(s.dest, i.Ref)
 		}
 	}
-	return plan, diff.Confirm(ctx, plan, s.Memory.diff, s.rules, s.dest.Predictor)
+	if err := diff.Confirm(ctx, plan, s.Memory.diff, s.rules, s.dest.Predictor); err != nil {
+		return nil, err
+	}
+	return plan, nil
 }
 
 func (s *run) otherOwner(i *diff.Item) (string, bool) {

@@ -1,0 +1,198 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/apply"
+	"github.com/belaycd/belay/internal/diff"
+	"github.com/belaycd/belay/internal/object"
+	"github.com/belaycd/belay/internal/source"
+)
+
+// resolver knows what targets mean.
+type resolver struct {
+	source.Source
+	heads map[string]source.Revision
+}
+
+func (r resolver) Resolve(_ context.Context, req source.Request, _ source.Freshness) (source.Revision, error) {
+	return r.heads[req.Target], nil
+}
+
+func TestOperationRevision(t *testing.T) {
+	r := &Reconciler{Source: resolver{heads: map[string]source.Revision{"main": "c3", "release": "c1", "c1": "c1", "c2": "c2"}}}
+	other := &v1alpha1.ApplicationSource{Path: "old", TargetRevision: "main"}
+	for _, tc := range []struct {
+		reason  string
+		sync    v1alpha1.SyncOperation
+		retry   v1alpha1.RetryStrategy
+		retries int64
+		frozen  string
+		want    source.Revision
+	}{
+		{reason: "what the application wants", want: "c1"},
+		{reason: "a branch", sync: v1alpha1.SyncOperation{Revision: "main"}, want: "c3"},
+		{reason: "frozen by an earlier step", sync: v1alpha1.SyncOperation{Revision: "main"}, frozen: "c2", want: "c2"},
+		{reason: "another source's target", sync: v1alpha1.SyncOperation{Source: other}, want: "c3"},
+		{reason: "another source at the commit that the application is at", sync: v1alpha1.SyncOperation{Source: other, Revision: "c1"}, want: "c1"},
+		{reason: "a retry means the same", sync: v1alpha1.SyncOperation{Revision: "c2"}, retries: 1, want: "c2"},
+		{reason: "a retry that refreshes does not", sync: v1alpha1.SyncOperation{Revision: "c2"}, retries: 1, retry: v1alpha1.RetryStrategy{Refresh: true}, want: "c1"},
+	} {
+		s := newRun(Request{App: shop(), Memory: NewMemory("")}, time.Unix(0, 0))
+		s.revision = "c1" // of release, the application's target
+		s.state = &v1alpha1.OperationState{
+			Operation: v1alpha1.Operation{Sync: &tc.sync, Retry: tc.retry}, RetryCount: tc.retries,
+			SyncResult: &v1alpha1.SyncOperationResult{Revision: tc.frozen},
+		}
+		src := *s.app.Spec.Source
+		if tc.sync.Source != nil {
+			src = *tc.sync.Source
+		}
+		got, err := r.operationRevision(t.Context(), s, src)
+		if err != nil || got != tc.want {
+			t.Errorf("%s: %s, %v, want %s", tc.reason, got, err, tc.want)
+		}
+	}
+}
+
+// TestPin: a commit is what a failed operation was about only if it is known to be, for a retry repeats it.
+func TestPin(t *testing.T) {
+	for _, tc := range []struct {
+		reason, revision, want string
+		source                 *v1alpha1.ApplicationSource
+	}{
+		{reason: "what the application wants", want: "head"},
+		{reason: "an automatic sync", revision: "head", want: "head"},
+		{reason: "another commit", revision: "v1.0.0", want: ""},
+		{reason: "another source", source: &v1alpha1.ApplicationSource{Path: "old"}, want: ""},
+	} {
+		s := newRun(Request{App: shop(), Memory: NewMemory("")}, time.Unix(0, 0))
+		s.revision = "head"
+		s.state = &v1alpha1.OperationState{Operation: v1alpha1.Operation{Sync: &v1alpha1.SyncOperation{Revision: tc.revision, Source: tc.source}}}
+		if s.pin(); s.state.SyncResult.Revision != tc.want {
+			t.Errorf("%s: %q, want %q", tc.reason, s.state.SyncResult.Revision, tc.want)
+		}
+	}
+}
+
+// TestEarlyFailureIsAnAttempt: an automatic sync that is refused before it begins must not start again at once, for ever.
+func TestEarlyFailureIsAnAttempt(t *testing.T) {
+	automated := func(a *v1alpha1.Application) {
+		a.Spec.SyncPolicy = &v1alpha1.SyncPolicy{
+			Automated: &v1alpha1.SyncPolicyAutomated{}, SyncOptions: v1alpha1.SyncOptions{"FailOnSharedResource=true"}, Retry: &v1alpha1.RetryStrategy{},
+		}
+	}
+	s := newRun(Request{App: shop(automated), Memory: NewMemory("")}, time.Unix(0, 0))
+	s.revision, s.desired.source = "c1", *s.app.Spec.Source
+	s.plan = &diff.Plan{Items: []*diff.Item{{Ref: object.Ref{Kind: "ConfigMap", Name: "a"}, Action: diff.Create, Desired: mine("ConfigMap", "shop", "a").Object}}}
+	s.condition(v1alpha1.ConditionSharedResourceWarning, "shared")
+	r := &Reconciler{Now: func() time.Time { return time.Unix(0, 0) }}
+	if err := r.gate(t.Context(), s); err != nil || s.state == nil {
+		t.Fatalf("no operation began: %v", err)
+	}
+	if r.operate(t.Context(), s, "") || s.app.Status.OperationState == nil {
+		t.Fatal("the operation was not refused")
+	}
+	d := decideAutoSync(autoInput{app: s.app, plan: s.plan, revision: s.revision, source: s.desired.source})
+	if d.operation != nil || d.problem == "" {
+		t.Errorf("after the refusal: operation %v, problem %q", d.operation, d.problem)
+	}
+}
+
+// TestDryRunHidesNoAttempt: after a rehearsal by hand, drift is not healed where that is switched off.
+func TestDryRunHidesNoAttempt(t *testing.T) {
+	app := shop(func(a *v1alpha1.Application) {
+		a.Spec.SyncPolicy = &v1alpha1.SyncPolicy{Automated: &v1alpha1.SyncPolicyAutomated{}}
+		a.Status.OperationState = &v1alpha1.OperationState{
+			Operation: v1alpha1.Operation{Sync: &v1alpha1.SyncOperation{DryRun: true}}, Phase: v1alpha1.OperationSucceeded,
+			SyncResult: &v1alpha1.SyncOperationResult{Revision: "c1", Source: *a.Spec.Source},
+		}
+		a.Status.History = v1alpha1.RevisionHistories{{Revision: "c1", Source: *a.Spec.Source}}
+	})
+	plan := &diff.Plan{Items: []*diff.Item{{Ref: object.Ref{Kind: "ConfigMap", Name: "a"}, Action: diff.Update, Desired: mine("ConfigMap", "shop", "a").Object}}}
+	in := autoInput{app: app, plan: plan, revision: "c1", source: *app.Spec.Source}
+	if d := decideAutoSync(in); d.operation != nil {
+		t.Error("drift is overwritten without selfHeal")
+	}
+	in.revision = "c2"
+	if d := decideAutoSync(in); d.operation == nil {
+		t.Error("a new commit is not synced")
+	}
+}
+
+func TestOperationThatWasRemovedEnds(t *testing.T) {
+	app := shop(func(a *v1alpha1.Application) {
+		a.Status.OperationState = &v1alpha1.OperationState{Operation: v1alpha1.Operation{Sync: &v1alpha1.SyncOperation{}}, Phase: v1alpha1.OperationRunning}
+	})
+	s := newRun(Request{App: app, Memory: NewMemory("")}, time.Unix(0, 0))
+	s.plan = &diff.Plan{}
+	r := &Reconciler{Now: func() time.Time { return time.Unix(0, 0) }}
+	if err := r.gate(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.app.Status.OperationState.Phase; got != v1alpha1.OperationFailed || s.state != nil {
+		t.Errorf("phase %s, state %v, want Failed and none", got, s.state)
+	}
+}
+
+// slow is a Writer for which every write takes three seconds of the test's clock.
+type slow struct {
+	apply.Writer
+	writes atomic.Int64
+}
+
+func (w *slow) Apply(ctx context.Context, u *unstructured.Unstructured, o apply.WriteOptions) (*object.Live, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if !o.DryRun {
+		w.writes.Add(1)
+	}
+	return object.NewLive(u.DeepCopy()), nil
+}
+
+// TestTermination: whoever ends an operation does not wait until all of it is written.
+func TestTermination(t *testing.T) {
+	w := &slow{}
+	var now atomic.Int64
+	r := &Reconciler{Now: func() time.Time { return time.Unix(now.Add(3), 0) }}
+	reports := 0
+	s := newRun(Request{App: shop(), Memory: NewMemory(""), Project: team(), Progress: func(st *v1alpha1.OperationState) bool {
+		reports++
+		if len(st.SyncResult.Resources) < 2 || st.SyncResult.Resources[0].Name != "earlier" {
+			t.Errorf("report %d has lost what earlier steps did: %v", reports, st.SyncResult.Resources)
+		}
+		return false
+	}}, time.Unix(0, 0))
+	s.dest = &Destination{Cluster: view{}, Writer: w}
+	s.revision, s.desired.source = "c1", *s.app.Spec.Source
+	s.plan = &diff.Plan{}
+	const n = 200
+	for i := range n {
+		u := mine("ConfigMap", "shop", fmt.Sprintf("c-%03d", i)).Object
+		u.SetAnnotations(map[string]string{})
+		s.plan.Items = append(s.plan.Items, &diff.Item{Ref: object.RefOf(u), Action: diff.Create, Desired: u})
+	}
+	s.state = &v1alpha1.OperationState{
+		Operation: v1alpha1.Operation{Sync: &v1alpha1.SyncOperation{}, Retry: v1alpha1.RetryStrategy{Limit: 5}}, StartedAt: metav1.Unix(0, 0),
+		SyncResult: &v1alpha1.SyncOperationResult{Resources: v1alpha1.ResourceResults{{Kind: "ConfigMap", Name: "earlier", Status: v1alpha1.ResultSynced}}},
+	}
+	r.operate(t.Context(), s, "")
+	if reports != 1 {
+		t.Errorf("%d reports, want 1", reports)
+	}
+	if s.state.Phase != v1alpha1.OperationFailed || s.state.Message != "Operation terminated" {
+		t.Errorf("%s: %s, want Failed: Operation terminated", s.state.Phase, s.state.Message)
+	}
+	if got := w.writes.Load(); got == 0 || got > n/2 {
+		t.Errorf("%d of %d objects were written after the termination", got, n)
+	}
+}
