@@ -81,7 +81,7 @@ func surelyInSync(item *Item) bool {
 	if err != nil {
 		return false
 	}
-	if !covers(want, have, "") {
+	if !coversObject(want, have, builtIn(item.Ref.Group)) {
 		return false
 	}
 	for _, m := range item.Live.Managers {

@@ -3,10 +3,12 @@ package diff
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/object"
 )
@@ -14,7 +16,8 @@ import (
 // Predictor asks the server what an apply of desired would make of the object, without writing. A refusal (validation,
 // admission, immutable field) is an error of kind Invalid or Denied.
 type Predictor interface {
-	Predict(ctx context.Context, desired *unstructured.Unstructured) (*unstructured.Unstructured, error)
+	// Without validate, fields that the kind does not have are dropped in silence.
+	Predict(ctx context.Context, desired *unstructured.Unstructured, validate bool) (*unstructured.Unstructured, error)
 	// Read returns the live object at the API version of like, where the cache holds another version or none of it.
 	Read(ctx context.Context, like *unstructured.Unstructured) (*object.Live, error)
 }
@@ -25,24 +28,48 @@ const confirmParallel = 8
 // Confirm settles every suspicion of the plan by a dry-run and remembers the verdicts. A refusal becomes the item's:
 // it differs, and a sync of it cannot succeed. An error means that the comparison is not known.
 func Confirm(ctx context.Context, plan *Plan, memory *Memory, rules Rules, predictor Predictor) error {
-	group, ctx := errgroup.WithContext(ctx)
+	suspects := plan.Suspects()
+	errs := make([]error, len(suspects))
+	var failed atomic.Bool
+	var group errgroup.Group
 	group.SetLimit(confirmParallel)
-	for _, item := range plan.Suspects() {
-		group.Go(func() error { return confirm(ctx, item, memory, rules, predictor) })
+	for i, item := range suspects {
+		if failed.Load() {
+			break
+		}
+		group.Go(func() error {
+			errs[i] = confirm(ctx, item, memory, rules, predictor)
+			if errs[i] != nil {
+				failed.Store(true)
+			}
+			return nil
+		})
 	}
-	return group.Wait()
+	_ = group.Wait() // each has its place in errs
+	for _, err := range errs {
+		if err != nil {
+			return err // of the first object in order, so that a lasting failure gives the same text every time
+		}
+	}
+	return nil
 }
 
 func confirm(ctx context.Context, item *Item, memory *Memory, rules Rules, predictor Predictor) error {
 	cached := item.Live
 	if cached.Partial || cached.Object.GetAPIVersion() != item.Desired.GetAPIVersion() {
 		live, err := predictor.Read(ctx, item.Desired)
+		if fault.Is(err, fault.NotFound) {
+			// The version in Git may be one that a definition in the same commit brings.
+			item.suspect, item.Action, item.Reason = false, Update, "the cluster does not serve it as "+item.Desired.GetAPIVersion()
+			return nil
+		}
 		if err != nil {
 			return err
 		}
 		item.Live = live
 	}
-	predicted, err := predictor.Predict(ctx, item.Desired)
+	validate := !rules.NoValidate && !hasOption(item.Desired, v1alpha1.AnnotationSyncOptions, "Validate=false")
+	predicted, err := predictor.Predict(ctx, item.Desired, validate)
 	if fault.Is(err, fault.Invalid) || fault.Is(err, fault.Denied) {
 		item.suspect, item.Action, item.Refused = false, Update, err
 		item.Reason = "the API server refuses the desired object"
@@ -51,6 +78,18 @@ func confirm(ctx context.Context, item *Item, memory *Memory, rules Rules, predi
 	}
 	if err != nil {
 		return err
+	}
+	if item.Live == cached && predicted.GetResourceVersion() != cached.Object.GetResourceVersion() {
+		// The server has a newer state than our view. What somebody else wrote is not what an apply would change.
+		live, err := predictor.Read(ctx, item.Desired)
+		if fault.Is(err, fault.NotFound) {
+			item.suspect, item.Live, item.Action, item.Reason = false, nil, Create, "missing in the cluster"
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		item.Live = live
 	}
 	if err := decide(item, predicted, rules.KeepStatus); err != nil {
 		return err

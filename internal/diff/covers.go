@@ -11,6 +11,9 @@ import (
 // covers reports whether live surely holds everything that desired says. False is only a suspicion: the server may
 // store the same meaning in another form (defaults in list elements, quantities, ordering), which a dry-run settles.
 // True must never be wrong.
+//
+// Only within the specification of a built-in kind are quantities compared by value: elsewhere "1024Mi" and "1Gi" are two
+// texts. parent is the name of the field, "" outside of such a specification.
 func covers(desired, live any, parent string) bool {
 	switch d := desired.(type) {
 	case map[string]any:
@@ -26,7 +29,7 @@ func covers(desired, live any, parent string) bool {
 				}
 				return false
 			}
-			if !covers(dv, lv, k) {
+			if !covers(dv, lv, below(parent, k)) {
 				return false
 			}
 		}
@@ -48,9 +51,47 @@ func covers(desired, live any, parent string) bool {
 	}
 }
 
+// below returns what covers is told of a field of parent.
+func below(parent, field string) string {
+	if parent == "" {
+		return ""
+	}
+	switch field {
+	case "metadata", "annotations", "labels", "matchLabels", "nodeSelector", "selector", "data":
+		return ""
+	}
+	return field
+}
+
+// coversObject is covers for a whole object.
+func coversObject(desired, live map[string]any, builtIn bool) bool {
+	for k, dv := range desired {
+		parent := ""
+		if k == "spec" && builtIn {
+			parent = k
+		}
+		lv, found := live[k]
+		if !found && dv != nil || found && !covers(dv, lv, parent) {
+			return false
+		}
+	}
+	return true
+}
+
+// builtIn reports whether a kind is one of Kubernetes' own, whose quantities the server writes in a form of its own. The
+// groups of other kinds have names with a dot, as have those of Kubernetes that came later.
+func builtIn(group string) bool {
+	return !strings.Contains(group, ".") || strings.HasSuffix(group, ".k8s.io")
+}
+
 func scalarEqual(a, b any) bool {
 	if reflect.DeepEqual(a, b) {
 		return true
+	}
+	if _, whole := a.(int64); whole {
+		if _, whole := b.(int64); whole {
+			return false // not to be compared as floats, which cannot tell large ones apart
+		}
 	}
 	fa, oka := number(a)
 	fb, okb := number(b)

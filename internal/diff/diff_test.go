@@ -31,7 +31,7 @@ type server struct {
 	asked     []string
 }
 
-func (s *server) Predict(_ context.Context, desired *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+func (s *server) Predict(_ context.Context, desired *unstructured.Unstructured, _ bool) (*unstructured.Unstructured, error) {
 	ref := object.RefOf(desired)
 	s.asked = append(s.asked, ref.String())
 	if p, ok := s.predicted[ref]; ok {

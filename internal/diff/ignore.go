@@ -26,6 +26,8 @@ type Rules struct {
 	rules []rule
 	// KeepStatus compares the status field too (resource.compareoptions ignoreResourceStatusField: none).
 	KeepStatus bool
+	// NoValidate lets the server drop unknown fields instead of refusing them (sync option Validate=false).
+	NoValidate bool
 }
 
 type rule struct {

@@ -178,8 +178,11 @@ func (s *run) prepare(ctx context.Context) error {
 		return err
 	}
 	rules.KeepStatus = s.Config.KeepStatus
+	if p := s.app.Spec.SyncPolicy; p != nil {
+		rules.NoValidate = p.SyncOptions.Has("Validate=false")
+	}
 	s.rules = rules
-	s.Memory.reset(object.Hash([]any{s.app.Spec.IgnoreDifferences, s.app.Spec.Destination, s.Config.Version}))
+	s.Memory.reset(object.Hash([]any{s.app.Spec.IgnoreDifferences, rules.NoValidate, s.app.Spec.Destination, s.Config.Version}))
 	return nil
 }
 

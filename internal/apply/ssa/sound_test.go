@@ -181,7 +181,7 @@ func check(t *testing.T, w *ssa.Writer, desired *unstructured.Unstructured, live
 	if len(plan.Suspects()) > 0 {
 		return false
 	}
-	predicted, err := w.Predict(t.Context(), desired)
+	predicted, err := w.Predict(t.Context(), desired, true)
 	if err != nil {
 		t.Fatal(err)
 	}

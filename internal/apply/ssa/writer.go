@@ -75,8 +75,8 @@ func (w *Writer) Apply(ctx context.Context, desired *unstructured.Unstructured, 
 }
 
 // Predict returns what an apply would make of the object.
-func (w *Writer) Predict(ctx context.Context, desired *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	live, err := w.Apply(ctx, desired, apply.WriteOptions{DryRun: true})
+func (w *Writer) Predict(ctx context.Context, desired *unstructured.Unstructured, validate bool) (*unstructured.Unstructured, error) {
+	live, err := w.Apply(ctx, desired, apply.WriteOptions{DryRun: true, NoValidate: !validate})
 	if err != nil {
 		return nil, err
 	}
