@@ -150,7 +150,7 @@ func drifts(ns string) []drift {
 		{"removed tracking", configMap, edit("ConfigMap", "v1", "settings", func(u *unstructured.Unstructured) { u.SetAnnotations(nil) })},
 		{"removed tracking and data", service, edit("Service", "v1", "web", func(u *unstructured.Unstructured) {
 			u.SetAnnotations(nil)
-			set("ClientIP", "spec", "sessionAffinity")(u)
+			set([]any{map[string]any{"port": int64(80), "targetPort": int64(9999)}}, "spec", "ports")(u)
 		})},
 		{"deleted Secret", harness.Ref("v1", "Secret", ns, "token"), func(t *testing.T, c *harness.Cluster) {
 			t.Helper()

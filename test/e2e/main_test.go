@@ -4,12 +4,18 @@ import (
 	"os"
 	"testing"
 
+	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/sandbox"
 	"github.com/belaycd/belay/test/e2e/harness"
 )
 
-func TestMain(m *testing.M) { os.Exit(sandbox.Main(m)) }
+func TestMain(m *testing.M) {
+	log.SetLogger(logr.Discard()) // of the client that the tests use
+	os.Exit(sandbox.Main(m))
+}
 
 // directory is the source of a directory with all that is below it.
 func directory(r *harness.Repo, path string) v1alpha1.ApplicationSource {
