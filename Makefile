@@ -31,7 +31,7 @@ LIGHT = $(shell $(GO) list ./... | grep -v -e /cmd/belay-sandbox -e /internal/sa
 RACE := ./internal/source/... ./internal/render ./internal/render/plain ./internal/live ./internal/diff/... ./internal/apply \
 	./internal/health/... ./internal/object/... ./internal/fault/...
 
-.PHONY: help build release $(PROGRAMS) demo kubectl test test-race lint format check generate bench clean
+.PHONY: help build release $(PROGRAMS) demo kubectl test test-race lint format check generate bench bench-packages clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -78,7 +78,11 @@ check: ## format, vet, staticcheck, architecture and unit tests: before each com
 generate: ## generate deep copies and custom resource definitions; leaves the tree as it is when all is up to date
 	$(CONTROLLER_GEN) object crd:maxDescLen=0 paths=./api/... output:crd:dir=config/crd
 
-bench: ## run the benchmarks of the packages
+bench: belay belay-sandbox ## measure belay beside the API server's limit: about 3 minutes; BENCHFLAGS="--apps 1000 --objects 4" for the large one
+	$(GO) build -o $(BIN)/bench ./bench
+	$(BIN)/bench --start belay $(BENCHFLAGS)
+
+bench-packages: ## run the benchmarks of the packages
 	$(GO) test -run '^$$' -bench . -benchmem -p 1 -timeout $(TIMEOUT) $(LIGHT)
 
 clean: ## remove what was built and the demo's data

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -130,7 +131,9 @@ func (c *Cache) Render(ctx context.Context, files source.FS, spec Spec) (Manifes
 	if err != nil {
 		return Manifests{}, err
 	}
-	if kept, ok := c.lookup(files, spec, key, root); ok {
+	if IsAnew(ctx) {
+		c.forget(key)
+	} else if kept, ok := c.lookup(files, spec, key, root); ok {
 		return kept.Manifests, kept.Err
 	}
 	f := c.join(ctx, files, spec, flightKey{key, string(spec.Revision), spec.Source.TargetRevision, root})
@@ -140,6 +143,15 @@ func (c *Cache) Render(ctx context.Context, files source.FS, spec Spec) (Manifes
 	case <-ctx.Done():
 		c.leave(f)
 		return Manifests{}, ctx.Err()
+	}
+}
+
+// forget drops what is kept for a spec.
+func (c *Cache) forget(key specKey) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, e := range slices.Clone(c.bySpec[key]) {
+		c.remove(e)
 	}
 }
 

@@ -370,3 +370,17 @@ func TestLimit(t *testing.T) {
 		}
 	})
 }
+
+func TestCacheRendersAnewOnAHardRefresh(t *testing.T) {
+	cache, inner, _ := newCache(t)
+	files := rendertest.Files(monorepo())
+	spec := input{AppName: "demo", Source: v1alpha1.ApplicationSource{Path: "apps/plain"}, Revision: "one"}.spec()
+	for _, ctx := range []context.Context{t.Context(), t.Context(), render.Anew(t.Context()), t.Context()} {
+		if _, err := cache.Render(ctx, files, spec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := inner.n.Load(); n != 2 {
+		t.Errorf("%d renders, want 2: the first and the hard refresh", n)
+	}
+}
