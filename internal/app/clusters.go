@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -77,6 +78,17 @@ func (c *clusters) Destination(ctx context.Context, d v1alpha1.ApplicationDestin
 	which := d.Server
 	if which == "" {
 		which = d.Name
+	}
+	for _, known := range c.env.current.Load().clusters {
+		if known.Server != strings.TrimRight(d.Server, "/") && (d.Name == "" || known.Name != d.Name) {
+			continue
+		}
+		if known.Server == v1alpha1.InClusterServer {
+			return &c.local.Destination, nil
+		}
+		// Not NotFound: what runs there is not gone, and a deletion must not pass it over.
+		return nil, fault.New(fault.Invalid, "destination cluster %q is registered, but this version of Belay deploys to its own cluster only (%s or name %s)",
+			which, v1alpha1.InClusterServer, v1alpha1.InClusterName)
 	}
 	return nil, fault.New(fault.NotFound, "destination cluster %q is not registered; this version of Belay deploys to its own cluster only (%s or name %s)",
 		which, v1alpha1.InClusterServer, v1alpha1.InClusterName)

@@ -38,6 +38,7 @@ type state struct {
 	settings settings.Settings
 	config   reconcile.Config
 	repos    *settings.Repositories
+	clusters []settings.Cluster
 	webhooks webhook.Secrets
 	problems []string
 }
@@ -82,6 +83,8 @@ func (e *environment) load(ctx context.Context, r client.Reader) error {
 		}
 	}
 	next.repos, found = settings.NewRepositories(secrets, trust)
+	collect(found)
+	next.clusters, found = settings.NewClusters(secrets)
 	collect(found)
 	next.config = reconcileConfig(e.cfg, &next.settings, maps)
 	for _, p := range problems {
