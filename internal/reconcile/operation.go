@@ -310,7 +310,7 @@ func (s *run) ended(phase v1alpha1.OperationPhase, message string) {
 	s.state.RetryCount++
 	s.state.Phase = v1alpha1.OperationRunning
 	s.state.FinishedAt = &metav1.Time{Time: s.now.Time}
-	s.state.Message = fmt.Sprintf("%s. Retrying attempt #%d at %s.", message, s.state.RetryCount, s.now.Add(wait).Format(time.Kitchen))
+	s.state.Message = fmt.Sprintf("%s. Retrying attempt #%d at %s.", status.Short(message), s.state.RetryCount, s.now.Add(wait).Format(time.Kitchen))
 	s.again(wait)
 }
 
@@ -353,7 +353,7 @@ func retryDelay(r v1alpha1.RetryStrategy, n int64) time.Duration {
 
 // complete ends the operation and removes the request for it.
 func (s *run) complete(phase v1alpha1.OperationPhase, message string) {
-	s.state.Phase, s.state.Message = phase, message
+	s.state.Phase, s.state.Message = phase, status.Short(message)
 	s.state.FinishedAt = &metav1.Time{Time: s.now.Time}
 	s.app.Operation = nil
 	s.app.Status.OperationState = s.state

@@ -3,7 +3,9 @@
 package status
 
 import (
+	"fmt"
 	"sort"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -19,7 +21,7 @@ func Conditions(old, found []v1alpha1.ApplicationCondition, evaluated map[v1alph
 			out = append(out, c)
 		}
 	}
-	for _, c := range found {
+	for _, c := range bounded(found) {
 		c.LastTransitionTime = &now
 		for _, o := range old {
 			if o.Type == c.Type && o.Message == c.Message && o.LastTransitionTime != nil {
@@ -35,6 +37,41 @@ func Conditions(old, found []v1alpha1.ApplicationCondition, evaluated map[v1alph
 		return out[a].Message < out[b].Message
 	})
 	return out
+}
+
+// Limits of what conditions may take: an Application with thousands of faulty objects must still be storable.
+const (
+	mostOfType     = 20
+	longestMessage = 4000
+)
+
+// bounded returns conditions of which each type occurs but so often, and whose messages are but so long.
+func bounded(found []v1alpha1.ApplicationCondition) []v1alpha1.ApplicationCondition {
+	count := map[v1alpha1.ConditionType]int{}
+	var types []v1alpha1.ConditionType
+	out := make([]v1alpha1.ApplicationCondition, 0, len(found))
+	for _, c := range found {
+		if count[c.Type]++; count[c.Type] > mostOfType {
+			if count[c.Type] == mostOfType+1 {
+				types = append(types, c.Type)
+			}
+			continue
+		}
+		c.Message = Short(c.Message)
+		out = append(out, c)
+	}
+	for _, t := range types {
+		out = append(out, v1alpha1.ApplicationCondition{Type: t, Message: fmt.Sprintf("and %d more like these", count[t]-mostOfType)})
+	}
+	return out
+}
+
+// Short cuts a message that is too long to be stored.
+func Short(message string) string {
+	if len(message) <= longestMessage {
+		return message
+	}
+	return strings.ToValidUTF8(message[:longestMessage], "") + " (shortened)"
 }
 
 // HasErrors reports whether a condition stops syncs, and returns its message.
