@@ -98,7 +98,35 @@ func (r *Reconciler) removeObjects(ctx context.Context, s *run, propagation stri
 			errs = append(errs, dest.Writer.Delete(ctx, l, propagation, false))
 		}
 	}
+	if held := hanging(left, s.now.Time); held != "" {
+		s.condition(v1alpha1.ConditionDeletionError, "%s", held)
+	}
 	return errors.Join(errs...)
+}
+
+// hangsAfter is how long a deletion may take before it is told what it waits for.
+const hangsAfter = 5 * time.Second
+
+// hanging names the first object whose deletion takes long, and what holds it.
+func hanging(left []*object.Live, now time.Time) string {
+	var held []*object.Live
+	for _, l := range left {
+		if at := l.Object.GetDeletionTimestamp(); at != nil && now.Sub(at.Time) >= hangsAfter {
+			held = append(held, l)
+		}
+	}
+	if len(held) == 0 {
+		return ""
+	}
+	more := ""
+	if len(held) > 1 {
+		more = fmt.Sprintf(" and %d more", len(held)-1)
+	}
+	reason := "its grace period or its node"
+	if f := held[0].Object.GetFinalizers(); len(f) > 0 {
+		reason = fmt.Sprintf("finalizers %s; their controllers have to remove them", strings.Join(f, ", "))
+	}
+	return fmt.Sprintf("waiting for the deletion of %s%s, held by %s", held[0].Ref(), more, reason)
 }
 
 // deletable reports whether the cascade takes the object: not what its owner takes care of, nor what asks to stay.
