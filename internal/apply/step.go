@@ -23,6 +23,8 @@ type WriteOptions struct {
 	Replace    bool
 	Force      bool // delete and create again when the server refuses to change the object
 	NoValidate bool
+	// Adopt makes the fields ours that client-side applies brought, before the write.
+	Adopt bool
 }
 
 // Writer writes one object. It is safe for concurrent use; errors carry fault kinds.
@@ -249,6 +251,7 @@ func (s *stepper) writeOptions(t *Task) WriteOptions {
 		Replace:    flag(t.Desired, "Replace", s.op.Options.Replace),
 		Force:      flag(t.Desired, "Force", s.op.Options.Force),
 		NoValidate: !flag(t.Desired, "Validate", !s.op.Options.NoValidate),
+		Adopt:      t.Adopt,
 	}
 }
 

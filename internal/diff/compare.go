@@ -2,6 +2,7 @@ package diff
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -60,13 +61,14 @@ func compareOne(in Input, t Target) *Item {
 	item.Live = live
 	item.ignores = in.Rules.matching(t.Ref)
 	if v, known := in.Memory.recall(item); known {
-		item.Action, item.Reason, item.Changes, item.Predicted = v.action, v.reason, v.changes, v.predicted
+		item.Action, item.Reason, item.Changes, item.Predicted, item.Adopt = v.action, v.reason, v.changes, v.predicted, v.adopt
 		return item
 	}
 	if live.Partial {
 		item.suspect = true
 		return item
 	}
+	item.keepsLegacy = in.Rules.NoAdoption || hasOption(item.Desired, v1alpha1.AnnotationSyncOptions, "ClientSideApplyMigration=false")
 	item.suspect = !surelyInSync(item)
 	return item
 }
@@ -86,7 +88,7 @@ func surelyInSync(item *Item) bool {
 	}
 	for _, m := range item.Live.Managers {
 		if m.Name == v1alpha1.FieldManager && m.Operation == "Apply" && m.Subresource == "" {
-			return ownsExactly(m.FieldsV1, item.Desired.Object)
+			return ownsExactly(m.FieldsV1, item.Desired.Object) && (item.keepsLegacy || !slices.ContainsFunc(item.Live.Managers, legacy))
 		}
 	}
 	return false
@@ -117,6 +119,14 @@ func decide(item *Item, predicted *unstructured.Unstructured, keepStatus bool) e
 		return fmt.Errorf("compare %s: %w", item.Ref, err)
 	}
 	item.Changes = explain(Fields(content(have, keepStatus), content(will, keepStatus)), item.Live.Managers)
+	if !item.keepsLegacy {
+		old, err := leftovers(item)
+		if err != nil {
+			return fmt.Errorf("compare %s: %w", item.Ref, err)
+		}
+		item.Adopt = len(old) > 0
+		item.Changes = merged(item.Changes, old)
+	}
 	item.suspect = false
 	if len(item.Changes) == 0 {
 		item.Action, item.Reason, item.Predicted = None, "", nil
@@ -125,6 +135,17 @@ func decide(item *Item, predicted *unstructured.Unstructured, keepStatus bool) e
 	item.Action, item.Predicted = Update, predicted
 	item.Reason = reason(item.Changes)
 	return nil
+}
+
+// merged adds to changes those of more whose paths are not among them, in path order.
+func merged(changes, more []object.Change) []object.Change {
+	for _, c := range more {
+		if !slices.ContainsFunc(changes, func(have object.Change) bool { return have.Path == c.Path }) {
+			changes = append(changes, c)
+		}
+	}
+	slices.SortStableFunc(changes, func(a, b object.Change) int { return strings.Compare(a.Path, b.Path) })
+	return changes
 }
 
 func reason(changes []object.Change) string {

@@ -125,6 +125,7 @@ type verdict struct {
 	reason    string
 	changes   []object.Change
 	predicted *unstructured.Unstructured
+	adopt     bool
 }
 
 // NewMemory returns an empty memory.
@@ -153,7 +154,7 @@ func (m *Memory) recall(item *Item) (verdict, bool) {
 func (m *Memory) remember(item *Item, cached *object.Live) {
 	v := verdict{
 		desired: item.hash, version: cached.Object.GetResourceVersion(), content: liveHash(cached),
-		action: item.Action, reason: item.Reason, changes: item.Changes, predicted: item.Predicted,
+		action: item.Action, reason: item.Reason, changes: item.Changes, predicted: item.Predicted, adopt: item.Adopt,
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

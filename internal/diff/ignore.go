@@ -28,6 +28,8 @@ type Rules struct {
 	KeepStatus bool
 	// NoValidate lets the server drop unknown fields instead of refusing them (sync option Validate=false).
 	NoValidate bool
+	// NoAdoption leaves the fields alone that client-side applies brought (sync option ClientSideApplyMigration=false).
+	NoAdoption bool
 }
 
 type rule struct {

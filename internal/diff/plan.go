@@ -48,9 +48,14 @@ type Item struct {
 	// Extraneous says that a Delete item must not make the application OutOfSync (compare-options IgnoreExtraneous).
 	Extraneous bool
 
+	// Adopt says that fields which a client-side apply brought must be made ours before an apply can remove them.
+	Adopt bool
+
 	suspect bool
 	hash    string // of Desired
 	ignores ignoreSet
+	// keepsLegacy says that fields of client-side applies are to stay as they are.
+	keepsLegacy bool
 }
 
 // InSync reports whether the object leaves the application Synced.

@@ -180,9 +180,10 @@ func (s *run) prepare(ctx context.Context) error {
 	rules.KeepStatus = s.Config.KeepStatus
 	if p := s.app.Spec.SyncPolicy; p != nil {
 		rules.NoValidate = p.SyncOptions.Has("Validate=false")
+		rules.NoAdoption = p.SyncOptions.Has("ClientSideApplyMigration=false")
 	}
 	s.rules = rules
-	s.Memory.reset(object.Hash([]any{s.app.Spec.IgnoreDifferences, rules.NoValidate, s.app.Spec.Destination, s.Config.Version}))
+	s.Memory.reset(object.Hash([]any{s.app.Spec.IgnoreDifferences, rules.NoValidate, rules.NoAdoption, s.app.Spec.Destination, s.Config.Version}))
 	return nil
 }
 

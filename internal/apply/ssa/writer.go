@@ -61,6 +61,11 @@ func New(client dynamic.Interface, kinds Kinds, cache Cache, inFlight int) *Writ
 // Apply makes the object as desired. Errors name the object and carry a fault kind.
 func (w *Writer) Apply(ctx context.Context, desired *unstructured.Unstructured, opts apply.WriteOptions) (*object.Live, error) {
 	ref := object.RefOf(desired)
+	if opts.Adopt && !opts.DryRun && !opts.Replace {
+		if err := w.adopt(ctx, desired); err != nil {
+			return nil, classify("take over fields of", ref, err)
+		}
+	}
 	stored, err := w.write(ctx, desired, opts)
 	if err != nil && opts.Force && !opts.DryRun && refusesChange(err) {
 		stored, err = w.recreate(ctx, desired, opts, err)
