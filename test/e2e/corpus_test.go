@@ -135,6 +135,18 @@ func deploy(t *testing.T, plane *harness.Plane, root string, p project) *harness
 		t.Errorf("the second sync wrote (-before +after):\n%s", d)
 	}
 	a.Wait(t, harness.Synced(rev))
+
+	// Under self-heal a phantom difference would be a sync without end.
+	a.Change(t, harness.SelfHeal)
+	for _, level := range []string{v1alpha1.RefreshHard, v1alpha1.RefreshNormal} {
+		app = a.Refresh(t, level)
+		if missing := harness.Synced(rev)(app); missing != "" {
+			t.Errorf("under self-heal, after a %s refresh: %s", level, missing)
+		}
+		if by := app.Status.OperationState.Operation.InitiatedBy; by.Automated {
+			t.Errorf("self-heal found something to heal: %s", harness.JSON(app.Status.OperationState.SyncResult.Resources))
+		}
+	}
 	return a
 }
 

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/base64"
 	"fmt"
 	"strings"
 	"testing"
@@ -30,6 +31,7 @@ func TestFailures(t *testing.T) {
 	other := newBystander(t, plane)
 	failures := append(contentFailures(), specFailures()...)
 	failures = append(failures, repositoryFailures()...)
+	t.Cleanup(func() { expectNoSecrets(t, plane) })
 	for i, f := range failures {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
@@ -46,6 +48,7 @@ func TestFailures(t *testing.T) {
 			}
 			app := s.Wait(t, harness.Has(f.condition, f.texts...))
 			t.Log(harness.Conditions(app))
+			hides(t, app, "not-a-secret", "another-secret", "pass-of-nobody")
 			if f.condition == v1alpha1.ConditionComparisonError || f.condition == v1alpha1.ConditionInvalidSpecError {
 				if app.Status.Sync.Status != v1alpha1.SyncStatusUnknown {
 					t.Errorf("sync status %s, want Unknown: nothing was compared", app.Status.Sync.Status)
@@ -60,6 +63,33 @@ func TestFailures(t *testing.T) {
 			s.Refresh(t, v1alpha1.RefreshNormal)
 			s.Wait(t, harness.Healthy(rev))
 		})
+	}
+}
+
+// expectNoSecrets asserts that nothing of the Secrets at hand is in what belay wrote about all these failures.
+func expectNoSecrets(t *testing.T, plane *harness.Plane) {
+	t.Helper()
+	log := plane.Log()
+	if len(log) < 1000 {
+		t.Errorf("the log is too short to tell anything: %q", log)
+	}
+	for _, secret := range []string{"not-a-secret", "another-secret", "pass-of-nobody"} {
+		for _, text := range []string{secret, base64.StdEncoding.EncodeToString([]byte(secret))} {
+			if strings.Contains(log, text) {
+				t.Errorf("the log holds the secret %q", text)
+			}
+		}
+	}
+}
+
+// hides fails when a condition or message holds one of the values that the Secret of the test has.
+func hides(t *testing.T, app *harness.Application, values ...string) {
+	t.Helper()
+	text := harness.JSON(app.Status)
+	for _, v := range values {
+		if strings.Contains(text, v) || strings.Contains(text, base64.StdEncoding.EncodeToString([]byte(v))) {
+			t.Errorf("the status holds the secret %q", v)
+		}
 	}
 }
 
@@ -118,6 +148,12 @@ func contentFailures() []failure {
 		{name: "field that the schema does not have",
 			change:    []string{"app/config.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndatum: {a: b}\n"},
 			condition: v1alpha1.ConditionSyncError, texts: []string{"ConfigMap", "settings", "datum"}},
+		{name: "Secret that is no Secret",
+			change:    []string{"app/secret.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: token}\ndata: {token: not-a-secret}\n"},
+			condition: v1alpha1.ConditionSyncError, texts: []string{"Secret", "token"}},
+		{name: "Secret with a number",
+			change:    []string{"app/secret.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: token}\nstringData: {token: 8151623}\n"},
+			condition: v1alpha1.ConditionComparisonError, texts: []string{"Secret", "token", "stringData.token", "string"}},
 		{name: "immutable field",
 			change:    []string{"app/deployment.yaml", strings.ReplaceAll(harness.Txtar(some)["app/deployment.yaml"], "app: web", "app: other")},
 			condition: v1alpha1.ConditionSyncError, texts: []string{"Deployment", "web", "selector", "immutable", "Force=true"}},
@@ -159,7 +195,7 @@ func specFailures() []failure {
 		{name: "kind that the project forbids", condition: v1alpha1.ConditionSyncError, texts: []string{"Secret", "token"},
 			spec:   func(s *scene, app *harness.Application) { app.Spec.Project = s.name },
 			do:     inProject("sourceRepos: ['*']", "destinations: [{server: '*', namespace: '*'}]", "namespaceResourceBlacklist: [{group: '', kind: Secret}]"),
-			change: []string{"app/secret.yaml", strings.Replace(harness.Txtar(some)["app/secret.yaml"], "not-a-secret", "another", 1)}},
+			change: []string{"app/secret.yaml", strings.Replace(harness.Txtar(some)["app/secret.yaml"], "not-a-secret", "another-secret", 1)}},
 		{name: "cluster-wide kind that the project forbids", condition: v1alpha1.ConditionSyncError, texts: []string{"ClusterRole"},
 			spec: func(s *scene, app *harness.Application) { app.Spec.Project = s.name },
 			do:   inProject("sourceRepos: ['*']", "destinations: [{server: '*', namespace: '*'}]"),
