@@ -56,6 +56,21 @@ func NewOptions(op *v1alpha1.SyncOperation) Options {
 	return o
 }
 
+// PrunePolicy returns what may become of a live object that Git does not have: "true", "false" or "confirm". Its own
+// annotation beats the option of the application.
+func (o Options) PrunePolicy(live *unstructured.Unstructured) string {
+	if v, ok := objectOption(live, "Prune"); ok {
+		return v
+	}
+	switch {
+	case o.NoPrune:
+		return "false"
+	case o.ConfirmPrune:
+		return "confirm"
+	}
+	return "true"
+}
+
 // selector matches the objects of a partial sync; an empty namespace matches any.
 func selector(resources []v1alpha1.SyncOperationResource) func(object.Ref) bool {
 	return func(ref object.Ref) bool {

@@ -131,7 +131,7 @@ func (s *stepper) unconfirmed(stages []Stage) string {
 	var names []string
 	for _, st := range stages {
 		for _, t := range st.Tasks {
-			if t.prune() && s.prunePolicy(t) == "confirm" {
+			if t.prune() && s.op.Options.PrunePolicy(t.Live.Object) == "confirm" {
 				names = append(names, t.Ref.String())
 			}
 		}
@@ -141,19 +141,6 @@ func (s *stepper) unconfirmed(stages []Stage) string {
 	}
 	sort.Strings(names)
 	return fmt.Sprintf("waiting for pruning confirmation of %s", strings.Join(names, ", "))
-}
-
-func (s *stepper) prunePolicy(t *Task) string {
-	if v, ok := objectOption(t.Live.Object, "Prune"); ok {
-		return v
-	}
-	switch {
-	case s.op.Options.NoPrune:
-		return "false"
-	case s.op.Options.ConfirmPrune:
-		return "confirm"
-	}
-	return "true"
 }
 
 // preflight lets the server judge all writes of the operation before the first one is made. What the comparison has
@@ -318,7 +305,7 @@ func (s *stepper) skipsPrune(t *Task) (v1alpha1.ResultCode, string) {
 		return "", ""
 	case !s.op.Options.Prune:
 		return v1alpha1.ResultPruneSkipped, "ignored (requires pruning)"
-	case s.prunePolicy(t) == "false":
+	case s.op.Options.PrunePolicy(t.Live.Object) == "false":
 		return v1alpha1.ResultPruneSkipped, "ignored (no prune)"
 	}
 	return "", ""

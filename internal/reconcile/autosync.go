@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/apply"
 	"github.com/belaycd/belay/internal/diff"
 	"github.com/belaycd/belay/internal/object"
 	"github.com/belaycd/belay/internal/source"
@@ -131,12 +132,19 @@ func decideAutoSync(in autoInput) autoDecision {
 			return autoDecision{}
 		}
 		op.Sync.AutoHealAttemptsCount = autoHeals(last) + 1
+		opts := apply.NewOptions(op.Sync)
 		for _, i := range out {
+			if isDelete(i) && (!auto.Prune || opts.PrunePolicy(i.Live.Object) == "false") {
+				continue // a sync would leave it, again and again
+			}
 			op.Sync.Resources = append(op.Sync.Resources, v1alpha1.SyncOperationResource{
 				Group: i.Ref.Group, Kind: i.Ref.Kind, Name: i.Ref.Name, Namespace: i.Ref.Namespace,
 			})
 			d.heal = append(d.heal, i.Ref)
 		}
+	}
+	if len(op.Sync.Resources) == 0 && op.Sync.AutoHealAttemptsCount > 0 {
+		return autoDecision{}
 	}
 	if auto.Prune && !auto.AllowEmpty && wipesOut(in) {
 		return autoDecision{problem: fmt.Sprintf("Skipping sync attempt to %s: auto-sync will wipe out all resources; "+

@@ -196,3 +196,41 @@ func TestTermination(t *testing.T) {
 		t.Errorf("%d of %d objects were written after the termination", got, n)
 	}
 }
+
+// TestHealLeavesWhatASyncWouldLeave: an object that must not be pruned differs for ever; that is no reason to sync for ever.
+func TestHealLeavesWhatASyncWouldLeave(t *testing.T) {
+	kept := mine("ConfigMap", "shop", "kept", v1alpha1.AnnotationSyncOptions+"=Prune=false")
+	old, changed := mine("ConfigMap", "shop", "old"), mine("ConfigMap", "shop", "changed")
+	item := func(l *object.Live, a diff.Action) *diff.Item {
+		return &diff.Item{Ref: l.Ref(), Action: a, Live: l, Desired: map[diff.Action]*unstructured.Unstructured{diff.Update: l.Object}[a]}
+	}
+	for _, tc := range []struct {
+		reason  string
+		items   []*diff.Item
+		options v1alpha1.SyncOptions
+		want    []string
+	}{
+		{reason: "an object that asks to stay", items: []*diff.Item{item(kept, diff.Delete)}},
+		{reason: "the application keeps all", items: []*diff.Item{item(old, diff.Delete)}, options: v1alpha1.SyncOptions{"Prune=false"}},
+		{reason: "beside one that is healed", items: []*diff.Item{item(kept, diff.Delete), item(changed, diff.Update)}, want: []string{"changed"}},
+		{reason: "one that may go", items: []*diff.Item{item(old, diff.Delete), item(changed, diff.Update)}, want: []string{"old", "changed"}},
+	} {
+		app := shop(func(a *v1alpha1.Application) {
+			a.Spec.SyncPolicy = &v1alpha1.SyncPolicy{Automated: &v1alpha1.SyncPolicyAutomated{Prune: true, SelfHeal: true}, SyncOptions: tc.options}
+			a.Status.OperationState = &v1alpha1.OperationState{
+				Operation: v1alpha1.Operation{Sync: &v1alpha1.SyncOperation{}}, Phase: v1alpha1.OperationSucceeded,
+				SyncResult: &v1alpha1.SyncOperationResult{Revision: "c1", Source: *a.Spec.Source},
+			}
+		})
+		d := decideAutoSync(autoInput{app: app, plan: &diff.Plan{Items: tc.items}, revision: "c1", source: *app.Spec.Source})
+		var got []string
+		if d.operation != nil {
+			for _, r := range d.operation.Sync.Resources {
+				got = append(got, r.Name)
+			}
+		}
+		if fmt.Sprint(got) != fmt.Sprint(tc.want) || (d.operation == nil) != (tc.want == nil) {
+			t.Errorf("%s: heals %v, want %v", tc.reason, got, tc.want)
+		}
+	}
+}
