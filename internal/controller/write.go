@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -39,7 +40,43 @@ func (c *Controller) write(ctx context.Context, e *entry, d *draft, after *v1alp
 		now := metav1.NewTime(c.Now().Truncate(time.Second))
 		after.Status.ReconciledAt = &now
 	}
-	return c.put(ctx, e, d, after)
+	err := c.put(ctx, e, d, after)
+	if tooLarge(err) && slim(after) {
+		c.Log.Warn("the Application is too large to store; results of single objects are left out", "application", after.Namespace+"/"+after.Name)
+		err = c.put(ctx, e, d, after)
+	}
+	return err
+}
+
+// tooLarge reports whether the server, or the store behind it, takes no object of that size.
+func tooLarge(err error) bool {
+	return err != nil && (apierrors.IsRequestEntityTooLargeError(err) || strings.Contains(err.Error(), "request is too large"))
+}
+
+// slim takes out of an Application what it can do without: the results of objects that did not fail. It reports whether
+// there was anything to take. An Application that cannot be stored would be worked on again and again.
+func slim(app *v1alpha1.Application) bool {
+	state := app.Status.OperationState
+	if state == nil || state.SyncResult == nil {
+		return false
+	}
+	const most = 100
+	var kept v1alpha1.ResourceResults
+	for _, r := range state.SyncResult.Resources {
+		if r.Status == v1alpha1.ResultSyncFailed && len(kept) < most {
+			kept = append(kept, r)
+		}
+	}
+	left := len(state.SyncResult.Resources) - len(kept)
+	if left == 0 {
+		return false
+	}
+	next, result := state.DeepCopy(), *state.SyncResult
+	result.Resources = kept
+	next.SyncResult = &result
+	next.Message = fmt.Sprintf("%s (results of %d objects are left out: the Application would be too large to store)", state.Message, left)
+	app.Status.OperationState = next
+	return true
 }
 
 // progress writes the state of an operation that is still running, and reports whether it may go on. A failure is only

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"encoding/json"
+	"errors"
 	"testing"
 	"time"
 
@@ -138,5 +139,35 @@ func TestUncertain(t *testing.T) {
 		if d := cmp.Diff(after.Status.OperationState, got.Status.OperationState); d != "" {
 			t.Errorf("%s: state (-want +got):\n%s", reason, d)
 		}
+	}
+}
+
+func TestSlim(t *testing.T) {
+	app := application()
+	if slim(app) {
+		t.Error("an Application without results was changed")
+	}
+	app.Status.OperationState = state(v1alpha1.OperationFailed, &v1alpha1.Operation{})
+	app.Status.OperationState.Message = "failed"
+	app.Status.OperationState.SyncResult = &v1alpha1.SyncOperationResult{Revision: "c1"}
+	for i := range 3000 {
+		code := v1alpha1.ResultSynced
+		if i == 7 {
+			code = v1alpha1.ResultSyncFailed
+		}
+		app.Status.OperationState.SyncResult.Resources = append(app.Status.OperationState.SyncResult.Resources, &v1alpha1.ResourceResult{Name: "a", Status: code})
+	}
+	before := app.Status.OperationState
+	if !slim(app) || len(app.Status.OperationState.SyncResult.Resources) != 1 || app.Status.OperationState.SyncResult.Revision != "c1" {
+		t.Errorf("left: %v", app.Status.OperationState.SyncResult)
+	}
+	if len(before.SyncResult.Resources) != 3000 || before.Message != "failed" {
+		t.Error("the state that is reported elsewhere was changed")
+	}
+	if slim(app) {
+		t.Error("there was more to take")
+	}
+	if !tooLarge(errors.New("etcdserver: request is too large")) || tooLarge(nil) || tooLarge(errors.New("no")) {
+		t.Error("errors are told apart wrong")
 	}
 }
