@@ -125,7 +125,7 @@ func testTerminatingNamespace(t *testing.T, plane *harness.Plane) {
 		func(app *harness.Application) {
 			app.Spec.SyncPolicy.Retry = &v1alpha1.RetryStrategy{Limit: -1, Backoff: &v1alpha1.Backoff{Duration: "300ms", MaxDuration: "300ms"}}
 		})
-	a.Wait(t, running("being terminated"))
+	a.Wait(t, running("waiting for the deletion of Namespace"))
 	plane.Edit(t, harness.Ref("v1", "ConfigMap", ns, "holds"), removeFinalizers)
 	a.Wait(t, harness.Healthy(""))
 }
