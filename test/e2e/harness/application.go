@@ -169,14 +169,17 @@ func (a *App) Change(t testing.TB, change func(*Application)) {
 // Refresh asks for a new look and waits until it was taken.
 func (a *App) Refresh(t testing.TB, level string) *Application {
 	t.Helper()
-	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.AnnotationRefresh, level)
-	a.Patch(t, patch)
-	return a.Wait(t, func(app *Application) string {
-		if app.Annotations[v1alpha1.AnnotationRefresh] != "" {
-			return "refresh is not done"
-		}
-		return ""
-	})
+	// To ask while an earlier request stands changes nothing, and that one may have been answered by a look in the past.
+	a.Wait(t, refreshed)
+	a.Patch(t, fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.AnnotationRefresh, level))
+	return a.Wait(t, refreshed)
+}
+
+func refreshed(app *Application) string {
+	if level := app.Annotations[v1alpha1.AnnotationRefresh]; level != "" {
+		return level + " refresh is not done"
+	}
+	return ""
 }
 
 // Patch merges a JSON patch into the Application.

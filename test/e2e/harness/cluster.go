@@ -181,6 +181,14 @@ func (c *Cluster) Live(t testing.TB, id ID) *unstructured.Unstructured {
 // Edit changes an object as a person with kubectl edit would.
 func (c *Cluster) Edit(t testing.TB, id ID, change func(u *unstructured.Unstructured)) {
 	t.Helper()
+	if !c.TryEdit(t, id, change) {
+		t.Fatalf("edit %s %s/%s: it does not exist", id.Kind, id.Namespace, id.Name)
+	}
+}
+
+// TryEdit is Edit of an object that may be gone; it reports whether there was one.
+func (c *Cluster) TryEdit(t testing.TB, id ID, change func(u *unstructured.Unstructured)) bool {
+	t.Helper()
 	ctx := Context(t)
 	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
 		u := id.empty()
@@ -190,17 +198,28 @@ func (c *Cluster) Edit(t testing.TB, id ID, change func(u *unstructured.Unstruct
 		change(u)
 		return c.WithWatch.Update(ctx, u, client.FieldOwner("kubectl-edit"))
 	})
-	if err != nil {
+	if err != nil && !apierrors.IsNotFound(err) {
 		t.Fatalf("edit %s %s/%s: %v", id.Kind, id.Namespace, id.Name, err)
 	}
+	return err == nil
 }
 
 // Remove deletes an object as a person with kubectl delete would.
 func (c *Cluster) Remove(t testing.TB, id ID) {
 	t.Helper()
-	if err := c.WithWatch.Delete(Context(t), id.empty(), client.PropagationPolicy(metav1.DeletePropagationBackground)); err != nil {
+	if !c.TryRemove(t, id) {
+		t.Fatalf("delete %s %s/%s: it does not exist", id.Kind, id.Namespace, id.Name)
+	}
+}
+
+// TryRemove is Remove of an object that may be gone; it reports whether there was one.
+func (c *Cluster) TryRemove(t testing.TB, id ID) bool {
+	t.Helper()
+	err := c.WithWatch.Delete(Context(t), id.empty(), client.PropagationPolicy(metav1.DeletePropagationBackground))
+	if err != nil && !apierrors.IsNotFound(err) {
 		t.Fatalf("delete %s %s/%s: %v", id.Kind, id.Namespace, id.Name, err)
 	}
+	return err == nil
 }
 
 // Namespace makes a namespace named after the test, and waits until pods can be created in it.
