@@ -122,7 +122,9 @@ func testPruneOptions(t *testing.T, plane *harness.Plane) {
 	a.Patch(t, fmt.Sprintf(`{"metadata":{"annotations":{"argocd.argoproj.io/deletion-approved":%q}}}`, time.Now().Add(time.Second).UTC().Format(time.RFC3339)))
 	st := a.WaitOperation(t).Status.OperationState
 	for name, there := range map[string]bool{"base": true, "stays": true, "goes": false, "asks": false} {
-		if got := a.Live(t, harness.Ref("v1", "ConfigMap", ns, name)) != nil; got != there {
+		// A sync ends when the deletion is asked for; the garbage collector takes a moment.
+		u := a.Live(t, harness.Ref("v1", "ConfigMap", ns, name))
+		if got := u != nil && u.GetDeletionTimestamp() == nil; got != there {
 			t.Errorf("ConfigMap %s there: %v, want %v", name, got, there)
 		}
 	}
