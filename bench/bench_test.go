@@ -138,7 +138,9 @@ func TestWorkloadIsWhatItSays(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var app struct{ Spec struct{ Source struct{ Path string } } }
+		var app struct {
+			Spec struct{ Source struct{ Path string } }
+		}
 		if err := json.Unmarshal(body, &app); err != nil {
 			t.Fatal(err)
 		}
