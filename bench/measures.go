@@ -117,7 +117,7 @@ func (b *bench) same(ctx context.Context) error {
 			keys = append(keys, b.w.own(i, o))
 		}
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, 10*time.Second, errors.New("Applications say Synced"))
+	ctx, cancel := context.WithTimeoutCause(ctx, 10*time.Second, errors.New("wait until all say Synced"))
 	defer cancel()
 	_, err := b.maps.wait(ctx, b.maps.expect(keys, func(*thing) bool { return true }), "every object exists")
 	return err

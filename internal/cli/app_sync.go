@@ -27,8 +27,8 @@ type syncOptions struct {
 	timeout   seconds
 	retry     retryFlags
 
-	prune, dryRun, force, replace, serverSide, async     bool
-	outOfSyncOnly, preview, previewChanges, yes, noRetry bool
+	prune, dryRun, force, replace, serverSide, async bool
+	outOfSyncOnly, preview, previewChanges, yes      bool
 }
 
 func (c *cli) appSync() *cobra.Command {

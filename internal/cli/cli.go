@@ -116,6 +116,8 @@ they stand. The commands below speak with the cluster of the kubeconfig.`,
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.PersistentFlags().BoolVar(&c.noColor, "no-color", false, "print without colours and without a live display")
 	c.kube.bind(root.PersistentFlags())
+	// Only an unknown flag or a second registration fails, which a start would show.
+	_ = root.RegisterFlagCompletionFunc("kube-context", c.kubeContexts)
 	c.logFlags.bind(root.PersistentFlags())
 	root.AddCommand(c.appCommand(), c.projCommand(), c.installCommand(), c.versionCommand(), c.completionCommand())
 	root.AddCommand(c.Commands...)

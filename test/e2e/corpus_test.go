@@ -108,8 +108,8 @@ func deploy(t *testing.T, plane *harness.Plane, root string, p project) *harness
 	if p.unhealthy != "" {
 		settled = harness.Synced("")
 	}
-	app := a.Wait(t, settled)
-	app = a.Wait(t, finishedJobs)
+	a.Wait(t, settled)
+	app := a.Wait(t, finishedJobs)
 	t.Logf("%s: %d objects, %s; %s", p.name, len(app.Status.Resources), app.Status.Health.Status, harness.Conditions(app))
 
 	for _, level := range []string{v1alpha1.RefreshNormal, v1alpha1.RefreshHard} {
@@ -180,7 +180,7 @@ func contents(t *testing.T, a *harness.App) map[string]written {
 		w := written{UID: string(u.GetUID()), Generation: u.GetGeneration()}
 		for _, m := range u.GetManagedFields() {
 			if m.Manager == v1alpha1.FieldManager && m.Time != nil {
-				w.Fields, w.At = string(m.FieldsV1.Raw), m.Time.String()
+				w.Fields, w.At = m.FieldsV1.GetRawString(), m.Time.String()
 			}
 		}
 		out[r.Kind+" "+r.Namespace+"/"+r.Name] = w

@@ -160,7 +160,7 @@ func inventory(t *testing.T, cluster *harness.Cluster, ns string) map[string]str
 			fields := ""
 			for _, m := range u.GetManagedFields() {
 				if m.Manager == v1alpha1.FieldManager {
-					fields = string(m.Operation) + string(m.FieldsV1.Raw)
+					fields = string(m.Operation) + m.FieldsV1.GetRawString()
 				}
 			}
 			text := harness.JSON(map[string]any{
