@@ -104,6 +104,7 @@ func (r *repo) clone(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ready, r.damaged = true, false
+	r.clones++
 	return nil
 }
 
@@ -126,9 +127,21 @@ func (r *repo) heal(ctx context.Context, why error) error {
 	return nil
 }
 
-// repair asks for a new clone because an object that must be there is not, or cannot be read.
-func (r *repo) repair(ctx context.Context) error {
+// cloned returns the number of the present clone; a reader asks before it reads.
+func (r *repo) cloned() int {
 	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.clones
+}
+
+// repair asks for a new clone because an object that must be there is not, or cannot be read, in the clone of that
+// number. Who finds the damage after others have had it mended only has to read again.
+func (r *repo) repair(ctx context.Context, clone int) error {
+	r.mu.Lock()
+	if r.clones != clone {
+		r.mu.Unlock()
+		return nil
+	}
 	r.damaged = true
 	r.mu.Unlock()
 	// Whichever run comes next sees the mark, so a run that began before does not count.

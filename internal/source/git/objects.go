@@ -57,9 +57,10 @@ func (r *repo) load(ctx context.Context, id oid) (object, error) {
 
 // need is load of an object that a commit in the mirror names: when it is not there the mirror is mended, once.
 func (r *repo) need(ctx context.Context, id oid, want kind) (object, error) {
+	clone := r.cloned()
 	obj, err := r.load(ctx, id)
 	if errors.Is(err, errMissing) || errors.Is(err, errDamaged) {
-		if err := r.repair(ctx); err != nil {
+		if err := r.repair(ctx, clone); err != nil {
 			return object{}, err
 		}
 		obj, err = r.load(ctx, id)
@@ -126,9 +127,10 @@ func (r *repo) commit(ctx context.Context, id oid) (commit, error) {
 			return c, nil
 		}
 	}
+	clone := r.cloned()
 	obj, err := r.load(ctx, id)
 	if errors.Is(err, errDamaged) {
-		if err := r.repair(ctx); err != nil {
+		if err := r.repair(ctx, clone); err != nil {
 			return commit{}, err
 		}
 		obj, err = r.load(ctx, id)

@@ -60,7 +60,8 @@ func (r *repo) ways(id oid) []func(context.Context) error {
 	case refs != nil && len(refs.pointsTo(id)) > 0:
 		// The fetch under way may have begun before the commit was pushed; and when not even the next one brings a
 		// commit that a branch names, then git takes it for present, which is damage.
-		return []func(context.Context) error{fetch(true), fetch(false), r.repair}
+		mend := func(ctx context.Context) error { return r.repair(ctx, r.cloned()) }
+		return []func(context.Context) error{fetch(true), fetch(false), mend}
 	case !ready:
 		return []func(context.Context) error{fetch(true), one}
 	default:
@@ -80,6 +81,7 @@ func (r *repo) has(ctx context.Context, id oid) bool {
 // fetchOne asks for a single commit by its SHA, which servers grant if it is reachable, some of them even if not. A ref
 // of our own keeps it. Those who want the same one share the request.
 func (r *repo) fetchOne(ctx context.Context, id oid) error {
+	clone := r.cloned()
 	err := r.single(ctx, string(id), func(ctx context.Context) error {
 		if r.has(ctx, id) {
 			return nil
@@ -90,7 +92,7 @@ func (r *repo) fetchOne(ctx context.Context, id oid) error {
 		return err
 	})
 	if err != nil && r.src.errors.isCorrupt(err) {
-		return r.repair(ctx)
+		return r.repair(ctx, clone)
 	}
 	return err
 }

@@ -48,6 +48,7 @@ type repo struct {
 	failed   failure
 	mode     authMode
 	damaged  bool      // the mirror must be cloned again
+	clones   int       // how many times it was cloned, so that late news of damage to an earlier one does not count
 	healedAt time.Time // when it was, to do so once
 	usedAt   time.Time
 	tending  bool // maintenance is under way
