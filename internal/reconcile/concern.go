@@ -18,7 +18,7 @@ func (r *Reconciler) Unconcerned(ctx context.Context, req Request) (rev source.R
 		return "", false
 	}
 	src := sources[0]
-	want := source.Request{RepoURL: src.RepoURL, Target: src.TargetRevision, TagPrefix: src.TagPrefix}
+	want := source.RequestFor(src)
 	rev, err := r.Source.Resolve(ctx, want, source.Cached)
 	if err != nil {
 		return "", false // the reconciliation tells

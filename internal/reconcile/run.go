@@ -145,7 +145,7 @@ func isCommit(revision string) bool {
 }
 
 func (r *Reconciler) revisionOf(ctx context.Context, src v1alpha1.ApplicationSource, fresh source.Freshness) (source.Revision, error) {
-	req := source.Request{RepoURL: src.RepoURL, Target: src.TargetRevision, TagPrefix: src.TagPrefix}
+	req := source.RequestFor(src)
 	rev, err := r.Source.Resolve(ctx, req, fresh)
 	if fault.Is(err, fault.NotFound) && fresh == source.Cached {
 		// A branch may be younger than the last look.
@@ -189,7 +189,7 @@ func (s *run) prepare(ctx context.Context) error {
 
 // desire renders a source at a revision and makes targets of it.
 func (r *Reconciler) desire(ctx context.Context, s *run, src v1alpha1.ApplicationSource, rev source.Revision) (desired, error) {
-	req := source.Request{RepoURL: src.RepoURL, Target: src.TargetRevision, TagPrefix: src.TagPrefix}
+	req := source.RequestFor(src)
 	snapshot, err := r.Source.Snapshot(ctx, req, rev)
 	if err != nil {
 		return desired{}, err

@@ -5,6 +5,8 @@ package source
 import (
 	"context"
 	"io/fs"
+
+	"github.com/belaycd/belay/api/v1alpha1"
 )
 
 // Revision is an immutable name of content: a full commit SHA for Git, a version or digest for charts.
@@ -26,6 +28,13 @@ type Request struct {
 	Target string
 	// TagPrefix limits a semver range to tags that begin with it.
 	TagPrefix string
+	// Chart is the name of a chart of a Helm repository; empty for Git and for OCI artifacts of manifests.
+	Chart string
+}
+
+// RequestFor says which content an application's source asks for.
+func RequestFor(src v1alpha1.ApplicationSource) Request {
+	return Request{RepoURL: src.RepoURL, Target: src.TargetRevision, TagPrefix: src.TagPrefix, Chart: src.Chart}
 }
 
 // Freshness says how old the knowledge of a remote may be.
