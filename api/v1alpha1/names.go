@@ -13,6 +13,7 @@ const (
 	AnnotationHookDeletePolicy = "argocd.argoproj.io/hook-delete-policy"
 	AnnotationHelmHook         = "helm.sh/hook"
 	AnnotationHelmHookWeight   = "helm.sh/hook-weight"
+	AnnotationHelmDeletePolicy = "helm.sh/hook-delete-policy"
 	AnnotationHelmPolicy       = "helm.sh/resource-policy"
 	AnnotationIgnoreHealth     = "argocd.argoproj.io/ignore-healthcheck"
 	AnnotationDeletionApproved = "argocd.argoproj.io/deletion-approved"
@@ -24,6 +25,8 @@ const (
 	FinalizerBackground        = "resources-finalizer.argocd.argoproj.io/background"
 	FinalizerPostDelete        = "post-delete-finalizer.argocd.argoproj.io"
 	FinalizerPreDelete         = "pre-delete-finalizer.argocd.argoproj.io"
+	// FinalizerHook keeps a running hook until its outcome is recorded.
+	FinalizerHook = "argocd.argoproj.io/hook-finalizer"
 
 	// FieldManager is the field manager of every write to workloads, the one that Argo CD uses.
 	FieldManager = "argocd-controller"

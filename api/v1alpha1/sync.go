@@ -176,8 +176,19 @@ const (
 	SyncPhaseSyncFail SyncPhase = "SyncFail"
 )
 
-// HookType is the kind of hook that an object is.
+// HookType is the kind of hook that an object is: when in a sync, or in the deletion of the application, it runs.
 type HookType string
+
+// Hook types. Those that run in a sync bear the names of its phases.
+const (
+	HookPreSync    HookType = "PreSync"
+	HookSync       HookType = "Sync"
+	HookPostSync   HookType = "PostSync"
+	HookSyncFail   HookType = "SyncFail"
+	HookSkip       HookType = "Skip"
+	HookPreDelete  HookType = "PreDelete"
+	HookPostDelete HookType = "PostDelete"
+)
 
 // ResourceResult is the outcome of a sync for one object.
 type ResourceResult struct {

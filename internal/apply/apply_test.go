@@ -48,6 +48,11 @@ func prune(u *unstructured.Unstructured) *diff.Item {
 	return &diff.Item{Ref: object.RefOf(u), Action: diff.Delete, Live: &object.Live{Object: u}}
 }
 
+func stagesOf(p *diff.Plan, o Options) []Stage {
+	stages, _ := Schedule(p, nil, o)
+	return stages
+}
+
 func TestSchedule(t *testing.T) {
 	crd := obj("CustomResourceDefinition", "widgets.example.com", "wave:5")
 	crd.Object["spec"] = map[string]any{"group": "example.com", "scope": "Namespaced", "names": map[string]any{"kind": "Widget"}}
@@ -78,7 +83,7 @@ func TestSchedule(t *testing.T) {
 	} {
 		t.Run(tc.reason, func(t *testing.T) {
 			var got []string
-			for _, st := range Schedule(&diff.Plan{Items: tc.items}, tc.opts) {
+			for _, st := range stagesOf(&diff.Plan{Items: tc.items}, tc.opts) {
 				line := fmt.Sprintf("%d:", st.Wave)
 				for _, task := range st.Tasks {
 					mark := " "
@@ -124,6 +129,11 @@ func (r *recorder) Apply(_ context.Context, u *unstructured.Unstructured, o Writ
 func (r *recorder) Delete(_ context.Context, l *object.Live, propagation string, _ bool) error {
 	r.note("delete " + l.Object.GetName() + " " + propagation)
 	return r.refuses["delete "+l.Object.GetName()]
+}
+
+func (r *recorder) Release(_ context.Context, l *object.Live, _ string) error {
+	r.note("release " + l.Object.GetName())
+	return nil
 }
 
 func (r *recorder) AwaitKind(_ context.Context, gk schema.GroupKind, versions []string) error {

@@ -20,6 +20,8 @@ type Options struct {
 	Force  bool
 	// Select limits a partial sync; nil selects all.
 	Select func(object.Ref) bool
+	// NoHooks leaves hooks out: in a partial sync, and with the strategy "apply".
+	NoHooks bool
 
 	// The rest are syncOptions of the application; an object's own annotation beats them.
 	Replace, NoValidate, NoPrune, ConfirmPrune, PruneLast bool
@@ -49,9 +51,10 @@ func NewOptions(op *v1alpha1.SyncOperation) Options {
 	}
 	if s := op.SyncStrategy; s != nil {
 		o.Force = o.Force || s.Apply != nil && s.Apply.Force || s.Hook != nil && s.Hook.Force
+		o.NoHooks = s.Apply != nil
 	}
 	if len(op.Resources) > 0 {
-		o.Select = selector(op.Resources)
+		o.Select, o.NoHooks = selector(op.Resources), true
 	}
 	return o
 }

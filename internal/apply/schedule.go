@@ -1,10 +1,14 @@
 package apply
 
 import (
+	"fmt"
+	"maps"
+	"slices"
 	"sort"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/diff"
 	"github.com/belaycd/belay/internal/object"
 )
@@ -12,7 +16,10 @@ import (
 // Task is one object of an operation and its place in it.
 type Task struct {
 	*diff.Item
+	Phase v1alpha1.SyncPhase
 	Wave  int
+	// Hook is nil for an object that is not a hook.
+	Hook  *Hook
 	order int
 }
 
@@ -27,45 +34,97 @@ func (t *Task) subject() *unstructured.Unstructured {
 	return t.Live.Object
 }
 
-// Stage is a set of tasks of one wave that may run at the same time.
+// place is a wave of a phase: what must be done and settled before the next one starts.
+type place struct {
+	phase v1alpha1.SyncPhase
+	wave  int
+}
+
+func (t *Task) place() place { return place{t.Phase, t.Wave} }
+
+func (p place) before(o place) bool {
+	if p.phase != o.phase {
+		return phaseOrder(p.phase) < phaseOrder(o.phase)
+	}
+	return p.wave < o.wave
+}
+
+// String names the place for people; the phase in which most objects are applied goes without saying.
+func (p place) String() string {
+	if p.phase == v1alpha1.SyncPhaseSync {
+		return fmt.Sprintf("wave %d", p.wave)
+	}
+	return fmt.Sprintf("%s, wave %d", p.phase, p.wave)
+}
+
+func phaseOrder(p v1alpha1.SyncPhase) int {
+	switch p {
+	case v1alpha1.SyncPhasePreSync:
+		return 0
+	case v1alpha1.SyncPhaseSync:
+		return 1
+	case v1alpha1.SyncPhasePostSync:
+		return 2
+	}
+	return 3
+}
+
+// Stage is a set of tasks of one wave of a phase that may run at the same time.
 type Stage struct {
+	Phase v1alpha1.SyncPhase
 	Wave  int
 	Tasks []*Task
 }
 
-// Schedule orders a plan: waves ascending; in a wave deletions first, then objects kind by kind in the order in which
-// Kubernetes needs them. Namespaces and CRDs are pulled up before the first object that needs them. Deletions
-// run in mirrored wave order, or all at the end with PruneLast.
-func Schedule(plan *diff.Plan, opts Options) []Stage {
+func (s Stage) place() place { return place{s.Phase, s.Wave} }
+
+// Schedule orders a plan and its hooks: phases, in a phase waves ascending; in a wave deletions first, then objects kind by kind
+// in the order in which Kubernetes needs them. Namespaces and CRDs are pulled up before the first object that needs them, into an
+// earlier phase too. Deletions run in mirrored wave order, or all at the end of the phase Sync with PruneLast. The stages of
+// the phase SyncFail come apart: they run only when the others failed.
+func Schedule(plan *diff.Plan, hooks []Hook, opts Options) (stages, rescue []Stage) {
 	ranks := kindRanks()
 	var tasks []*Task
+	add := func(t *Task) {
+		t.order = len(ranks)
+		if rank, listed := ranks[t.Ref.Kind]; listed {
+			t.order = rank
+		}
+		t.Wave = Wave(t.subject())
+		tasks = append(tasks, t)
+	}
 	for _, i := range plan.Items {
 		if opts.Select == nil || opts.Select(i.Ref) {
-			t := &Task{Item: i, order: len(ranks)}
-			if rank, listed := ranks[i.Ref.Kind]; listed {
-				t.order = rank
-			}
-			t.Wave = Wave(t.subject())
-			tasks = append(tasks, t)
+			add(&Task{Item: i, Phase: v1alpha1.SyncPhaseSync})
+		}
+	}
+	if !opts.NoHooks {
+		for n := range hooks {
+			h := &hooks[n]
+			item := &diff.Item{Ref: object.RefOf(h.Object), Action: diff.Create, Desired: h.Object, Forbidden: h.Forbidden}
+			add(&Task{Item: item, Phase: v1alpha1.SyncPhase(h.Type), Hook: h})
 		}
 	}
 	pullUp(tasks)
 	mirror(tasks, opts)
 	sort.SliceStable(tasks, func(a, b int) bool { return before(tasks[a], tasks[b]) })
-	var stages []Stage
 	for i, t := range tasks {
-		if i == 0 || !together(tasks[i-1], t) {
-			stages = append(stages, Stage{Wave: t.Wave})
+		to := &stages
+		if t.Phase == v1alpha1.SyncPhaseSyncFail {
+			to = &rescue
 		}
-		last := &stages[len(stages)-1]
+		if i == 0 || !together(tasks[i-1], t) {
+			*to = append(*to, Stage{Phase: t.Phase, Wave: t.Wave})
+		}
+		last := &(*to)[len(*to)-1]
 		last.Tasks = append(last.Tasks, t)
 	}
-	return stages
+	return stages, rescue
 }
 
 func before(a, b *Task) bool {
-	if a.Wave != b.Wave {
-		return a.Wave < b.Wave
+	if a.place() != b.place() {
+		return a.place().before(b.place())
 	}
 	if a.prune() != b.prune() {
 		return a.prune()
@@ -78,13 +137,13 @@ func before(a, b *Task) bool {
 
 // together reports whether two neighbours in order may run at once: all deletions, or applies of one rank.
 func together(a, b *Task) bool {
-	return a.Wave == b.Wave && a.prune() == b.prune() && (a.prune() || a.order == b.order)
+	return a.place() == b.place() && a.prune() == b.prune() && (a.prune() || a.order == b.order)
 }
 
-// pullUp moves namespaces and CRDs to the wave of the first object that needs them.
+// pullUp moves namespaces and CRDs to the phase and wave of the first object that needs them.
 func pullUp(tasks []*Task) {
 	for _, t := range tasks {
-		if t.prune() {
+		if t.prune() || t.Hook != nil {
 			continue
 		}
 		needs := dependents(t)
@@ -92,8 +151,8 @@ func pullUp(tasks []*Task) {
 			continue
 		}
 		for _, o := range tasks {
-			if !o.prune() && o.Wave < t.Wave && needs(o.Ref) {
-				t.Wave = o.Wave
+			if !o.prune() && o.Phase != v1alpha1.SyncPhaseSyncFail && o.place().before(t.place()) && needs(o.Ref) {
+				t.Phase, t.Wave = o.Phase, o.Wave
 			}
 		}
 	}
@@ -117,13 +176,11 @@ func mirror(tasks []*Task, opts Options) {
 		if t.prune() {
 			seen[t.Wave] = true
 		}
-		last = max(last, t.Wave)
+		if t.Phase == v1alpha1.SyncPhaseSync {
+			last = max(last, t.Wave)
+		}
 	}
-	waves := make([]int, 0, len(seen))
-	for w := range seen {
-		waves = append(waves, w)
-	}
-	sort.Ints(waves)
+	waves := slices.Sorted(maps.Keys(seen))
 	mirrored := make(map[int]int, len(waves))
 	for i, w := range waves {
 		mirrored[w] = waves[len(waves)-1-i]

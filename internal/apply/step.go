@@ -7,13 +7,11 @@ import (
 	"sort"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/diff"
-	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/object"
 )
 
@@ -25,6 +23,9 @@ type WriteOptions struct {
 	NoValidate bool
 	// Adopt makes the fields ours that client-side applies brought, before the write.
 	Adopt bool
+	// Fresh judges the object as a new one although another of its name exists, which will be gone by then. It is for a
+	// DryRun only.
+	Fresh bool
 }
 
 // Writer writes one object. It is safe for concurrent use; errors carry fault kinds.
@@ -33,27 +34,36 @@ type Writer interface {
 	Apply(ctx context.Context, desired *unstructured.Unstructured, opts WriteOptions) (*object.Live, error)
 	// Delete deletes the object if it still has that UID; one that is gone already is no error.
 	Delete(ctx context.Context, live *object.Live, propagation string, dryRun bool) error
+	// Release removes a finalizer from the object if it still has that UID; one that is gone already is no error.
+	Release(ctx context.Context, live *object.Live, finalizer string) error
 	// AwaitKind returns when the cluster serves the kind that a CRD just defined at all of those versions, or an error when
 	// that takes too long.
 	AwaitKind(ctx context.Context, gk schema.GroupKind, versions []string) error
 }
 
+// HealthFunc judges a live object; ok is false for kinds without health, which count as done.
+type HealthFunc func(*object.Live) (status v1alpha1.HealthStatusCode, message string, ok bool)
+
 // Operation is the state that Step works on.
 type Operation struct {
-	Plan    *diff.Plan
+	Plan *diff.Plan
+	// Hooks of all phases, from NewHooks.
+	Hooks   []Hook
 	Options Options
 	// Earlier are the results of earlier steps of this operation, from status.operationState.
 	Earlier []*v1alpha1.ResourceResult
 	// Approved says that a person confirmed the deletions of this operation.
 	Approved bool
-	// Healthy judges a live object; ok is false for kinds without health, which count as done.
-	Healthy func(*object.Live) (status v1alpha1.HealthStatusCode, message string, ok bool)
+	Healthy  HealthFunc
 	// Read returns the newest view of an object.
 	Read func(object.Ref) (*object.Live, bool)
-	// Wrote is told of every object that was written.
+	// Wrote is told of every object that was written; nil for nobody.
 	Wrote func(*diff.Item, *object.Live)
-	// Progress is told of every result, from several goroutines.
-	Progress func(*v1alpha1.ResourceResult)
+	// Progress is told whenever there is a result, from several goroutines; nil for nobody.
+	Progress func(results func() []*v1alpha1.ResourceResult)
+	// Checkpoint stores results for good before something is done after which they could not be found out again: a hook whose
+	// outcome is known is let go only then. Nil stores nothing.
+	Checkpoint func(results []*v1alpha1.ResourceResult)
 }
 
 // Progress is where an operation stands after a step.
@@ -69,37 +79,43 @@ type Progress struct {
 const parallel = 16
 
 // Step runs an operation as far as it can go without waiting. It returns phase Running with the reason when a wave is
-// not healthy yet; call it again after a change, with a fresh plan. Nothing is written when any object of the
+// not settled yet; call it again after a change, with a fresh plan. Nothing is written when any object of the
 // operation is refused by a dry-run first.
 func Step(ctx context.Context, op Operation, w Writer) Progress {
-	s := &stepper{op: op, w: w, results: newResults(op.Earlier, op.Progress)}
-	stages := Schedule(op.Plan, op.Options)
-	if waiting := s.unconfirmed(stages); waiting != "" {
+	s := newStepper(op, w)
+	if waiting := s.unconfirmed(s.stages); waiting != "" {
 		return s.progress(v1alpha1.OperationRunning, waiting)
 	}
 	if op.Options.DryRun || !begun(op.Earlier) {
-		if failed := s.preflight(ctx, stages); failed {
+		if failed := s.preflight(ctx, slices.Concat(s.stages, s.rescue)); failed {
 			return s.progress(v1alpha1.OperationFailed, "one or more objects failed to apply (dry run)"+s.results.causes())
 		}
 	}
 	if op.Options.DryRun {
-		s.pretend(stages)
+		s.pretend(s.stages)
 		return s.progress(v1alpha1.OperationSucceeded, "successfully synced (dry run)")
 	}
-	for i, stage := range stages {
+	s.followHooks(ctx)
+	if s.results.failed() {
+		return s.fail(ctx)
+	}
+	for i, stage := range s.stages {
 		if !s.run(ctx, stage) {
-			return s.progress(v1alpha1.OperationFailed, "one or more objects failed to apply"+s.results.causes())
+			return s.fail(ctx)
 		}
-		if i+1 < len(stages) && stages[i+1].Wave != stage.Wave {
-			if phase, message := s.settled(stages, stage.Wave); phase != v1alpha1.OperationSucceeded {
-				return s.progress(phase, message)
-			}
+		last := i+1 == len(s.stages)
+		if !last && s.stages[i+1].place() == stage.place() {
+			continue
+		}
+		waiting := s.settle(stage.place(), last)
+		if s.results.failed() {
+			return s.fail(ctx)
+		}
+		if waiting != "" {
+			return s.progress(v1alpha1.OperationRunning, waiting)
 		}
 	}
-	if len(stages) == 0 {
-		return s.progress(v1alpha1.OperationSucceeded, "successfully synced (no more tasks)")
-	}
-	return s.progress(v1alpha1.OperationSucceeded, "successfully synced (all tasks run)")
+	return s.succeed(ctx)
 }
 
 // begun reports whether an earlier step got beyond the rehearsal, which reports nothing but refusals.
@@ -108,9 +124,16 @@ func begun(earlier []*v1alpha1.ResourceResult) bool {
 }
 
 type stepper struct {
-	op      Operation
-	w       Writer
-	results *results
+	op             Operation
+	w              Writer
+	stages, rescue []Stage
+	results        *results
+}
+
+func newStepper(op Operation, w Writer) *stepper {
+	s := &stepper{op: op, w: w, results: newResults(op.Earlier, op.Progress)}
+	s.stages, s.rescue = Schedule(op.Plan, op.Hooks, op.Options)
+	return s
 }
 
 func (s *stepper) progress(phase v1alpha1.OperationPhase, message string) Progress {
@@ -121,6 +144,34 @@ func (s *stepper) progress(phase v1alpha1.OperationPhase, message string) Progre
 		}
 	}
 	return p
+}
+
+// succeed ends the operation. After its last wave it succeeds whether the objects of that wave are healthy or not.
+func (s *stepper) succeed(ctx context.Context) Progress {
+	message := "successfully synced (all tasks run)"
+	if n := len(s.stages); n == 0 || hasHooks(s.stages, s.stages[n-1].place()) {
+		message = "successfully synced (no more tasks)"
+	}
+	s.deleteHooks(ctx, hookSucceeded)
+	return s.progress(v1alpha1.OperationSucceeded, message)
+}
+
+// fail ends the operation once its running hooks have ended and its SyncFail hooks, wave by wave, have run.
+func (s *stepper) fail(ctx context.Context) Progress {
+	if waiting := s.unfinishedHooks(s.stages); len(waiting) > 0 {
+		return s.progress(v1alpha1.OperationRunning, s.results.verdict()+"; "+waitingFor(waiting))
+	}
+	for i, stage := range s.rescue {
+		s.run(ctx, stage) // a failure is among the results
+		if i+1 < len(s.rescue) && s.rescue[i+1].place() == stage.place() {
+			continue
+		}
+		if waiting := s.pendingHooks(s.rescue[:i+1]); len(waiting) > 0 {
+			return s.progress(v1alpha1.OperationRunning, s.results.verdict()+"; "+waitingFor(waiting))
+		}
+	}
+	s.deleteHooks(ctx, hookFailed)
+	return s.progress(v1alpha1.OperationFailed, s.results.verdict())
 }
 
 // unconfirmed names the deletions that wait for a person, or returns "".
@@ -141,253 +192,4 @@ func (s *stepper) unconfirmed(stages []Stage) string {
 	}
 	sort.Strings(names)
 	return fmt.Sprintf("waiting for pruning confirmation of %s", strings.Join(names, ", "))
-}
-
-// preflight lets the server judge all writes of the operation before the first one is made. What the comparison has
-// asked already is not asked again, and a single write needs no rehearsal, unless a deletion would come before it: an
-// object that moves (to another namespace, to another name) must not be lost because its new place refuses it.
-func (s *stepper) preflight(ctx context.Context, stages []Stage) (failed bool) {
-	var unknown []*Task
-	writes, deletes := 0, false
-	defined := definedKinds(stages)
-	namespaces := createdNamespaces(stages)
-	namespaces[s.op.Options.NewNamespace] = s.op.Options.NewNamespace != ""
-	for _, st := range stages {
-		for _, t := range st.Tasks {
-			if t.Forbidden != nil {
-				s.results.fail(t, t.Forbidden)
-				failed = true
-				continue
-			}
-			if t.prune() {
-				deletes = deletes || s.op.Options.Prune
-				continue
-			}
-			if t.Action == diff.None {
-				continue
-			}
-			writes++
-			switch {
-			case t.Refused != nil && !s.writeOptions(t).Force && !s.writeOptions(t).Replace:
-				s.results.fail(t, t.Refused)
-				failed = true
-			case defined[t.Ref.GroupKind()] == diff.Create, namespaces[t.Ref.Namespace]:
-			case (t.Refused != nil || t.Predicted != nil) && !s.writeOptions(t).Replace:
-			default:
-				unknown = append(unknown, t)
-			}
-		}
-	}
-	if failed || writes < 2 && !deletes && !s.op.Options.DryRun {
-		return failed
-	}
-	return s.rehearse(ctx, unknown, defined)
-}
-
-// rehearse asks for a dry-run of each task. A kind that a CRD of this operation will serve is not known yet.
-func (s *stepper) rehearse(ctx context.Context, tasks []*Task, defined map[schema.GroupKind]diff.Action) (failed bool) {
-	ok := make([]bool, len(tasks))
-	var group errgroup.Group
-	group.SetLimit(parallel)
-	for i, t := range tasks {
-		group.Go(func() error {
-			opts := s.writeOptions(t)
-			opts.DryRun, opts.Force = true, false
-			_, err := s.w.Apply(ctx, t.Desired, opts)
-			missing := fault.Is(err, fault.NotFound) && (defined[t.Ref.GroupKind()] != "" || s.skipsMissingKind(t))
-			if err != nil && !s.writeOptions(t).Force && !missing {
-				s.results.fail(t, err)
-				return nil
-			}
-			ok[i] = true
-			return nil
-		})
-	}
-	_ = group.Wait() // the functions report through results
-	for _, good := range ok {
-		failed = failed || !good
-	}
-	return failed
-}
-
-// pretend reports for a dry run what would have been done.
-func (s *stepper) pretend(stages []Stage) {
-	for _, st := range stages {
-		for _, t := range st.Tasks {
-			code, why := s.skipsPrune(t)
-			switch {
-			case t.Action == diff.None:
-				s.results.done(t, v1alpha1.ResultSynced, "unchanged (dry run)")
-			case !t.prune():
-				s.results.done(t, v1alpha1.ResultSynced, verb(t)+" (dry run)")
-			case why != "":
-				s.results.done(t, code, why)
-			default:
-				s.results.done(t, v1alpha1.ResultPruned, "pruned (dry run)")
-			}
-		}
-	}
-}
-
-func (s *stepper) skipsMissingKind(t *Task) bool {
-	return flag(t.Desired, "SkipDryRunOnMissingResource", s.op.Options.SkipMissingKinds)
-}
-
-func (s *stepper) writeOptions(t *Task) WriteOptions {
-	return WriteOptions{
-		Replace:    flag(t.Desired, "Replace", s.op.Options.Replace),
-		Force:      flag(t.Desired, "Force", s.op.Options.Force),
-		NoValidate: !flag(t.Desired, "Validate", !s.op.Options.NoValidate),
-		Adopt:      t.Adopt,
-	}
-}
-
-// run writes what a stage still has to write and reports whether all of it went well.
-func (s *stepper) run(ctx context.Context, stage Stage) bool {
-	var group errgroup.Group
-	group.SetLimit(parallel)
-	for _, t := range stage.Tasks {
-		if s.results.finished(t) {
-			continue
-		}
-		group.Go(func() error { return s.do(ctx, t) })
-	}
-	return group.Wait() == nil
-}
-
-func (s *stepper) do(ctx context.Context, t *Task) error {
-	if t.Forbidden != nil { // the project may have changed since the rehearsal
-		s.results.fail(t, t.Forbidden)
-		return t.Forbidden
-	}
-	switch t.Action {
-	case diff.None:
-		s.results.done(t, v1alpha1.ResultSynced, "unchanged")
-		return nil
-	case diff.Delete:
-		return s.prune(ctx, t)
-	}
-	stored, err := s.w.Apply(ctx, t.Desired, s.writeOptions(t))
-	if err != nil {
-		s.results.fail(t, err)
-		return err
-	}
-	if s.op.Wrote != nil {
-		s.op.Wrote(t.Item, stored)
-	}
-	if gk, _, ok := diff.DefinedKind(t.Desired); ok {
-		if err := s.w.AwaitKind(ctx, gk, diff.ServedVersions(t.Desired)); err != nil {
-			s.results.fail(t, err)
-			return err
-		}
-	}
-	s.results.done(t, v1alpha1.ResultSynced, verb(t))
-	return nil
-}
-
-func (s *stepper) prune(ctx context.Context, t *Task) error {
-	if code, why := s.skipsPrune(t); why != "" {
-		s.results.done(t, code, why)
-		return nil
-	}
-	if err := s.w.Delete(ctx, t.Live, s.op.Options.Propagation, false); err != nil {
-		s.results.fail(t, err)
-		return err
-	}
-	s.results.done(t, v1alpha1.ResultPruned, "pruned")
-	return nil
-}
-
-// skipsPrune says why an object that Git does not have stays, or "".
-func (s *stepper) skipsPrune(t *Task) (v1alpha1.ResultCode, string) {
-	switch {
-	case !t.prune():
-		return "", ""
-	case !s.op.Options.Prune:
-		return v1alpha1.ResultPruneSkipped, "ignored (requires pruning)"
-	case s.op.Options.PrunePolicy(t.Live.Object) == "false":
-		return v1alpha1.ResultPruneSkipped, "ignored (no prune)"
-	}
-	return "", ""
-}
-
-// settled reports whether everything up to and including a wave is healthy and gone, so that the next wave may start.
-func (s *stepper) settled(stages []Stage, wave int) (v1alpha1.OperationPhase, string) {
-	var waiting []string
-	for _, st := range stages {
-		if st.Wave > wave {
-			break
-		}
-		for _, t := range st.Tasks {
-			live, found := s.op.Read(t.Ref)
-			if t.prune() {
-				if found && live.Object.GetDeletionTimestamp() != nil {
-					waiting = append(waiting, "deletion of "+t.Ref.String())
-				}
-				continue
-			}
-			if !found {
-				if !t.Finished {
-					waiting = append(waiting, t.Ref.String())
-				}
-				continue
-			}
-			if live.Object.GetAnnotations()[v1alpha1.AnnotationIgnoreHealth] == "true" {
-				continue // it does not count for the application, so it holds up no sync either
-			}
-			status, message, ok := s.op.Healthy(live)
-			switch {
-			case !ok || status == v1alpha1.HealthHealthy:
-			case status == v1alpha1.HealthDegraded:
-				return v1alpha1.OperationFailed, fmt.Sprintf("one or more synchronization tasks completed unsuccessfully, reason: %s is Degraded: %s", t.Ref, message)
-			default:
-				waiting = append(waiting, fmt.Sprintf("healthy state of %s (%s)", t.Ref, message))
-			}
-		}
-	}
-	if len(waiting) == 0 {
-		return v1alpha1.OperationSucceeded, ""
-	}
-	more := ""
-	if len(waiting) > 1 {
-		more = fmt.Sprintf(" and %d more resources", len(waiting)-1)
-	}
-	return v1alpha1.OperationRunning, fmt.Sprintf("waiting for %s%s (wave %d)", waiting[0], more, wave)
-}
-
-func verb(t *Task) string {
-	if t.Action == diff.Create {
-		return "created"
-	}
-	return "configured"
-}
-
-// definedKinds returns what the operation does with the definition of kinds: diff.Create or diff.Update.
-func definedKinds(stages []Stage) map[schema.GroupKind]diff.Action {
-	out := map[schema.GroupKind]diff.Action{}
-	for _, st := range stages {
-		for _, t := range st.Tasks {
-			if t.Desired == nil || t.Action == diff.None {
-				continue
-			}
-			if gk, _, ok := diff.DefinedKind(t.Desired); ok {
-				out[gk] = t.Action
-			}
-		}
-	}
-	return out
-}
-
-// createdNamespaces returns the namespaces that the operation itself creates: a dry-run inside them cannot work yet.
-func createdNamespaces(stages []Stage) map[string]bool {
-	out := map[string]bool{}
-	for _, st := range stages {
-		for _, t := range st.Tasks {
-			if t.Ref.Group == "" && t.Ref.Kind == "Namespace" && t.Action == diff.Create {
-				out[t.Ref.Name] = true
-			}
-		}
-	}
-	delete(out, "")
-	return out
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -115,7 +116,7 @@ func (c *Controller) put(ctx context.Context, e *entry, d *draft, after *v1alpha
 	}
 	version := d.app.ResourceVersion
 	for try := 1; ; try++ {
-		if concernsOperation(patch) {
+		if concernsOperation(patch) || concernsFinalizers(patch) {
 			within(patch, "metadata")["resourceVersion"] = version
 		}
 		if data, err = json.Marshal(patch); err != nil {
@@ -141,6 +142,9 @@ func (c *Controller) put(ctx context.Context, e *entry, d *draft, after *v1alpha
 			return apierrors.NewNotFound(v1alpha1.GroupVersion().WithResource("applications").GroupResource(), after.Name)
 		}
 		d.overtaken = giveWay(patch, d.app, &fresh) || d.overtaken
+		if !slices.Equal(fresh.Finalizers, d.app.Finalizers) {
+			delete(within(patch, "metadata"), "finalizers") // that change wakes us, and then they are judged anew
+		}
 		version = fresh.ResourceVersion
 	}
 }
@@ -168,6 +172,13 @@ func concernsOperation(patch map[string]any) bool {
 	}
 	status, _ := patch["status"].(map[string]any)
 	_, ok := status["operationState"]
+	return ok
+}
+
+// concernsFinalizers: they are a list, which a patch replaces as a whole, so that it must have been made for what is there.
+func concernsFinalizers(patch map[string]any) bool {
+	meta, _ := patch["metadata"].(map[string]any)
+	_, ok := meta["finalizers"]
 	return ok
 }
 

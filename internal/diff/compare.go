@@ -36,6 +36,10 @@ func Compare(in Input) *Plan {
 		plan.Items = append(plan.Items, compareOne(in, t))
 	}
 	for _, l := range in.Owned {
+		if IsHook(l.Object) {
+			plan.Hooks = append(plan.Hooks, l)
+			continue
+		}
 		if ref := l.Ref(); !desired[ref] && prunable(l) {
 			plan.Items = append(plan.Items, &Item{
 				Ref: ref, Action: Delete, Live: l, Reason: "no longer in Git",

@@ -64,6 +64,9 @@ func (i *Item) InSync() bool { return i.Action == None || i.Extraneous }
 // Plan is the comparison of an application, ordered by Ref.
 type Plan struct {
 	Items []*Item
+	// Hooks are the application's hooks that the cluster has, of this sync or of earlier ones, ordered by Ref. They neither
+	// make it OutOfSync nor are they pruned: their delete policies say what becomes of them.
+	Hooks []*object.Live
 }
 
 // InSync reports whether nothing would change.
@@ -88,5 +91,6 @@ func (p *Plan) Suspects() []*Item {
 }
 
 func (p *Plan) sort() {
+	sort.Slice(p.Hooks, func(a, b int) bool { return p.Hooks[a].Ref().Less(p.Hooks[b].Ref()) })
 	sort.Slice(p.Items, func(a, b int) bool { return p.Items[a].Ref.Less(p.Items[b].Ref) })
 }

@@ -9,7 +9,7 @@ import (
 // Respect returns the plan with, in each desired object that exists, the ignored fields as they are in the cluster
 // (RespectIgnoreDifferences): a sync then leaves them alone.
 func Respect(plan *Plan, rules Rules) (*Plan, error) {
-	out := &Plan{Items: make([]*Item, len(plan.Items))}
+	out := &Plan{Items: make([]*Item, len(plan.Items)), Hooks: plan.Hooks}
 	for n, i := range plan.Items {
 		out.Items[n] = i
 		set := rules.matching(i.Ref)

@@ -3,12 +3,10 @@ package diff
 import (
 	"encoding/base64"
 	"fmt"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/object"
 )
@@ -21,7 +19,8 @@ type Targets struct {
 	Objects []Target
 	// Repeated names objects that occurred more than once; the last one is kept.
 	Repeated []object.Ref
-	// Hooks are objects that only run during a sync; they are no part of the comparison.
+	// Hooks are objects that only run during a sync or a deletion; they are no part of the comparison. They have their
+	// namespace, and neither a generated name nor tracking yet: both depend on the operation.
 	Hooks []*unstructured.Unstructured
 }
 
@@ -49,12 +48,15 @@ func NewTargets(manifests []*unstructured.Unstructured, opts TargetOptions) (Tar
 	crds := definedScopes(manifests)
 	index := make(map[object.Ref]int, len(manifests))
 	for _, m := range manifests {
-		if IsHook(m) {
-			out.Hooks = append(out.Hooks, m)
-			continue
-		}
 		u, err := prepare(m, opts, crds)
 		if err != nil {
+			return Targets{}, err
+		}
+		if IsHook(m) {
+			out.Hooks = append(out.Hooks, u)
+			continue
+		}
+		if u, err = opts.Track(u); err != nil {
 			return Targets{}, err
 		}
 		t := Target{Ref: object.RefOf(u), Object: u, Hash: object.Hash(u.Object)}
@@ -67,21 +69,6 @@ func NewTargets(manifests []*unstructured.Unstructured, opts TargetOptions) (Tar
 		out.Objects = append(out.Objects, t)
 	}
 	return out, nil
-}
-
-// IsHook reports whether the object runs only during a sync (or never, for Skip and Helm's test and rollback hooks).
-// A Helm crd-install hook is a plain object.
-func IsHook(u *unstructured.Unstructured) bool {
-	a := u.GetAnnotations()
-	if v, ok := a[v1alpha1.AnnotationHook]; ok {
-		return strings.TrimSpace(v) != ""
-	}
-	for _, h := range strings.Split(a[v1alpha1.AnnotationHelmHook], ",") {
-		if h = strings.TrimSpace(h); h != "" && h != "crd-install" {
-			return true
-		}
-	}
-	return false
 }
 
 func prepare(m *unstructured.Unstructured, opts TargetOptions, crds map[schema.GroupKind]bool) (*unstructured.Unstructured, error) {
@@ -111,7 +98,7 @@ func prepare(m *unstructured.Unstructured, opts TargetOptions, crds map[schema.G
 	unstructured.RemoveNestedField(u.Object, "metadata", "managedFields")
 	unstructured.RemoveNestedField(u.Object, "metadata", "resourceVersion")
 	unstructured.RemoveNestedField(u.Object, "metadata", "uid")
-	return opts.Track(u)
+	return u, nil
 }
 
 // mergeStringData turns stringData into data, which is what the server stores: server-side apply of stringData

@@ -21,8 +21,6 @@ import (
 // It is the default progressDeadlineSeconds of a Deployment.
 const Deadline = 10 * time.Minute
 
-const hookFinalizer = "argocd.argoproj.io/hook-finalizer"
-
 // Result is the health of one object.
 type Result struct {
 	Status  v1alpha1.HealthStatusCode
@@ -73,7 +71,7 @@ func deleting(obj *unstructured.Unstructured) bool {
 		return false
 	}
 	for _, f := range obj.GetFinalizers() {
-		if f == hookFinalizer {
+		if f == v1alpha1.FinalizerHook {
 			return false
 		}
 	}

@@ -17,12 +17,16 @@ import (
 // autoRetries is the retry limit of an automatic sync whose application sets none, as with Argo CD.
 const autoRetries = 5
 
+// AnnotationSupersede on an Application, with the value false, lets an automatic sync run to its end although a newer commit
+// is there, as Argo CD does.
+const AnnotationSupersede = "belay.dev/supersede"
+
 // gate decides whether there is an operation to work on: one that somebody asked for, one that is under way, or one that
 // the sync policy starts now.
-func (r *Reconciler) gate(_ context.Context, s *run) error {
+func (r *Reconciler) gate(ctx context.Context, s *run) error {
 	if st := s.app.Status.OperationState; s.app.Operation == nil && st != nil && !st.Phase.Completed() {
 		s.state = st.DeepCopy()
-		s.complete(v1alpha1.OperationFailed, "the operation was removed before it ended; "+st.Message)
+		r.terminate(ctx, s, "the operation was removed before it ended; "+st.Message)
 		s.state = nil
 	}
 	if s.app.Operation != nil {
@@ -79,9 +83,13 @@ func hasErrors(conditions []v1alpha1.ApplicationCondition) bool {
 }
 
 // superseded reports whether an automatic operation that waits (for health, for a retry) aims at a commit that is no
-// longer wanted. The commit that mends it must not have to wait for it.
+// longer wanted. The commit that mends it must not have to wait for it. A hook that runs is waited for: a migration must not
+// be torn apart.
 func (s *run) superseded() (source.Revision, bool) {
 	op := s.state.Operation
+	if s.app.Annotations[AnnotationSupersede] == "false" || hooksRun(s.state) {
+		return "", false
+	}
 	return s.revision, op.InitiatedBy.Automated && op.Sync != nil && op.Sync.Revision != "" && op.Sync.Revision != string(s.revision)
 }
 

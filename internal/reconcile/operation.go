@@ -65,7 +65,7 @@ func (s *run) elsewhere() bool {
 func (r *Reconciler) operate(ctx context.Context, s *run, barrier string) (stepped bool) {
 	switch {
 	case s.state.Phase == v1alpha1.OperationTerminating:
-		s.complete(v1alpha1.OperationFailed, "Operation terminated")
+		r.terminate(ctx, s, "Operation terminated")
 		return false
 	case s.state.Operation.Sync == nil:
 		s.complete(v1alpha1.OperationError, "operation has no sync; nothing else is supported")
@@ -82,16 +82,16 @@ func (r *Reconciler) operate(ctx context.Context, s *run, barrier string) (stepp
 		s.ended(v1alpha1.OperationFailed, "Shared resource found: "+shared)
 		return false
 	}
-	plan, err := r.operationPlan(ctx, s)
+	want, plan, err := r.operationPlan(ctx, s)
 	if err != nil {
 		s.ended(v1alpha1.OperationError, err.Error())
 		return false
 	}
-	p := r.step(ctx, s, plan)
+	p := r.step(ctx, s, want, plan)
 	s.state.SyncResult.Resources, s.state.Message = p.Results, p.Message
 	switch {
 	case s.terminated:
-		s.complete(v1alpha1.OperationFailed, "Operation terminated")
+		r.terminate(ctx, s, "Operation terminated")
 	case p.Phase == v1alpha1.OperationRunning:
 		s.again(30 * time.Second) // events come first; this is for what gives none
 	case p.Phase == v1alpha1.OperationSucceeded:
@@ -134,30 +134,31 @@ func (s *run) sharedResource() (string, bool) {
 
 // operationPlan compares the cluster with what the operation asks for, which may be another commit or source than
 // the application's own (a rollback).
-func (r *Reconciler) operationPlan(ctx context.Context, s *run) (*diff.Plan, error) {
+func (r *Reconciler) operationPlan(ctx context.Context, s *run) (desired, *diff.Plan, error) {
 	op, src := s.state.Operation.Sync, s.state.SyncResult.Source
 	if op.Manifests != nil || len(op.Sources) > 0 {
-		return nil, fault.New(fault.Invalid, "operation.sync.manifests and operation.sync.sources are not acted on by this version of Belay")
+		return desired{}, nil, fault.New(fault.Invalid, "operation.sync.manifests and operation.sync.sources are not acted on by this version of Belay")
 	}
 	rev, err := r.operationRevision(ctx, s, src)
 	if err != nil {
-		return nil, err
+		return desired{}, nil, err
 	}
 	s.state.SyncResult.Revision = string(rev)
 	if s.plan != nil && rev == s.revision && reflect.DeepEqual(src, s.desired.source) {
-		return s.plan, nil
+		return s.desired, s.plan, nil
 	}
 	if err := s.Project.PermitsSource(src.RepoURL); err != nil {
-		return nil, err
+		return desired{}, nil, err
 	}
 	want, err := r.desire(ctx, s, src, rev)
 	if err != nil {
-		return nil, err
+		return desired{}, nil, err
 	}
 	if err := s.view(ctx, want.targets); err != nil {
-		return nil, err
+		return desired{}, nil, err
 	}
-	return s.comparePlan(ctx, want)
+	plan, err := s.comparePlan(ctx, want)
+	return want, plan, err
 }
 
 // operationRevision returns the commit of the operation; it is frozen at the first step, so that a retry means the same.
@@ -175,7 +176,7 @@ func (r *Reconciler) operationRevision(ctx context.Context, s *run, src v1alpha1
 }
 
 // step runs the plan through apply with everything that it needs of this application.
-func (r *Reconciler) step(ctx context.Context, s *run, plan *diff.Plan) apply.Progress {
+func (r *Reconciler) step(ctx context.Context, s *run, want desired, plan *diff.Plan) apply.Progress {
 	op := s.state.Operation.Sync
 	opts := apply.NewOptions(op)
 	stays := func(phase v1alpha1.OperationPhase, message string) apply.Progress {
@@ -203,55 +204,50 @@ func (r *Reconciler) step(ctx context.Context, s *run, plan *diff.Plan) apply.Pr
 		}
 		plan = respected
 	}
-	judge := r.judgeOf(s)
+	hooks, err := apply.NewHooks(want.targets.Hooks, s.hookRun(), apply.SyncHooks()...)
+	if err != nil {
+		return stays(v1alpha1.OperationFailed, err.Error())
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	terminate := func() { s.terminated = true; cancel() }
-	return apply.Step(ctx, apply.Operation{
-		Plan: plan, Options: opts, Earlier: s.state.SyncResult.Resources,
-		Approved: s.approved(),
-		Healthy: func(l *object.Live) (v1alpha1.HealthStatusCode, string, bool) {
-			res, ok := judge.of(l)
-			return res.Status, res.Message, ok
-		},
-		Read:     s.dest.Cluster.Get,
-		Wrote:    s.Memory.diff.Learn,
-		Progress: s.reporter(r.Now, terminate),
-	}, s.dest.Writer)
+	tell := r.reporter(s, func() { s.terminated = true; cancel() })
+	o := s.applying(r.judgeOf(s))
+	o.Plan, o.Hooks, o.Options, o.Approved = plan, hooks, opts, s.approved()
+	o.Wrote = s.Memory.diff.Learn
+	o.Progress = func(results func() []*v1alpha1.ResourceResult) { tell(results, false) }
+	o.Checkpoint = func(results []*v1alpha1.ResourceResult) {
+		tell(func() []*v1alpha1.ResourceResult { return results }, true)
+	}
+	return apply.Step(ctx, o, s.dest.Writer)
 }
 
-// reporter tells of results while a step runs, not more often than progressEvery, so that a long sync can be watched,
-// taken up again after a crash, and ended by whoever wants that.
-func (s *run) reporter(now func() time.Time, terminate func()) func(*v1alpha1.ResourceResult) {
-	if s.Progress == nil {
-		return nil
+// applying is what all that apply does for an operation needs: what it did before, and eyes.
+func (s *run) applying(j *judge) apply.Operation {
+	return apply.Operation{
+		Earlier: s.state.SyncResult.Resources,
+		Healthy: j.healthy,
+		Read:    s.dest.Cluster.Get,
 	}
+}
+
+// reporter tells of results while a step runs, so that a long sync can be watched, taken up again after a crash, and ended
+// by whoever wants that: not more often than progressEvery, or at once when that is asked for.
+func (r *Reconciler) reporter(s *run, terminate func()) func(results func() []*v1alpha1.ResourceResult, now bool) {
 	var mu sync.Mutex
-	last := now()
-	state := s.state.DeepCopy()
-	at := make(map[object.Ref]int, len(state.SyncResult.Resources))
-	refOf := func(r *v1alpha1.ResourceResult) object.Ref {
-		return object.Ref{Group: r.Group, Kind: r.Kind, Namespace: r.Namespace, Name: r.Name}
-	}
-	for i, r := range state.SyncResult.Resources {
-		at[refOf(r)] = i
-	}
-	return func(res *v1alpha1.ResourceResult) {
+	last := r.Now()
+	return func(results func() []*v1alpha1.ResourceResult, now bool) {
 		mu.Lock()
 		defer mu.Unlock()
-		results := &state.SyncResult.Resources
-		if i, known := at[refOf(res)]; known {
-			(*results)[i] = res
-		} else {
-			at[refOf(res)] = len(*results)
-			*results = append(*results, res)
+		t := r.Now()
+		if s.Progress == nil || s.terminated || !now && t.Sub(last) < progressEvery {
+			return
 		}
-		if t := now(); t.Sub(last) >= progressEvery && !s.terminated {
-			last = t
-			state.Message = fmt.Sprintf("syncing: %d objects done", len(*results))
-			if !s.Progress(state.DeepCopy()) {
-				terminate()
-			}
+		last = t
+		state := s.state.DeepCopy()
+		state.SyncResult.Resources = results()
+		state.Message = fmt.Sprintf("syncing: %d objects done", len(state.SyncResult.Resources))
+		if !s.Progress(state) {
+			terminate()
 		}
 	}
 }

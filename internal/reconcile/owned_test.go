@@ -21,6 +21,7 @@ import (
 	"github.com/belaycd/belay/internal/object"
 	"github.com/belaycd/belay/internal/project"
 	"github.com/belaycd/belay/internal/render"
+	"github.com/belaycd/belay/internal/source"
 )
 
 // view is a cluster as the watch cache shows it.
@@ -140,6 +141,13 @@ func TestOnlyTheApplicationsOwnIsPruned(t *testing.T) {
 	}
 }
 
+// away is a source that nobody reaches.
+type away struct{ source.Source }
+
+func (away) Resolve(context.Context, source.Request, source.Freshness) (source.Revision, error) {
+	return "", fault.New(fault.Transient, "the repository is away")
+}
+
 func TestRemove(t *testing.T) {
 	foreground := func(a *v1alpha1.Application) { a.Finalizers = []string{v1alpha1.FinalizerResources} }
 	option := func(o string) func(*v1alpha1.Application) {
@@ -186,7 +194,8 @@ func TestRemove(t *testing.T) {
 			deleted: []string{"ConfigMap/shop/a"}, held: true},
 		{reason: "the application asks for confirmation", app: shop(foreground, option("Delete=confirm")),
 			place: place{view: view{objects: []*object.Live{a}}}, held: true, told: "waiting for deletion confirmation of ConfigMap/shop/a"},
-		{reason: "hooks that come before the objects go are not run", held: true, told: v1alpha1.FinalizerPreDelete,
+		{reason: "nothing goes before the hooks that come first, and they cannot be read", held: true,
+			told: "PreDelete hooks cannot be run: the repository is away; to delete without them, remove " + v1alpha1.FinalizerPreDelete,
 			app: shop(func(a *v1alpha1.Application) {
 				a.Finalizers = []string{v1alpha1.FinalizerResources, v1alpha1.FinalizerPreDelete}
 			}),
@@ -199,7 +208,7 @@ func TestRemove(t *testing.T) {
 			if tc.place.writer == nil {
 				tc.place.writer = &eraser{}
 			}
-			r := &Reconciler{Destinations: tc.place, Now: func() time.Time { return now.Time }}
+			r := &Reconciler{Source: away{}, Destinations: tc.place, Now: func() time.Time { return now.Time }}
 			req := Request{App: tc.app, Memory: NewMemory(""), Config: Config{ControllerNamespace: "argocd"}}
 			if !tc.orphan {
 				req.Project = team()

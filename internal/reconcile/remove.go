@@ -10,31 +10,103 @@ import (
 
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/apply"
+	"github.com/belaycd/belay/internal/diff"
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/object"
 	"github.com/belaycd/belay/internal/status"
 )
 
-// remove ends a deleted Application: with the resources finalizer its objects go first, in reverse waves, and the
-// finalizer after them. A destination that is not registered any more has nothing that could be deleted.
+// remove brings the deletion of an Application one step further: PreDelete hooks, with the resources finalizer its objects in
+// reverse waves, PostDelete hooks. The finalizer of each part goes when the part is done, and is written before the next one
+// begins. A destination that is not registered any more has nothing that could be deleted.
 func (r *Reconciler) remove(ctx context.Context, s *run) Result {
-	propagation, cascade := cascading(s.app.Finalizers)
-	if hook := hookFinalizer(s.app.Finalizers); hook != "" && (!cascade || strings.HasPrefix(hook, v1alpha1.FinalizerPreDelete)) {
-		s.condition(v1alpha1.ConditionDeletionError, "finalizer %s waits for hooks that this version of Belay does not run; "+
-			"do what they would do and remove it from metadata.finalizers", hook)
-		return s.report()
-	}
-	if !cascade {
-		return s.report()
-	}
-	if err := r.removeObjects(ctx, s, propagation); err != nil {
+	waiting, err := r.removeNext(ctx, s)
+	switch {
+	case err != nil:
 		s.condition(v1alpha1.ConditionDeletionError, "%s", err)
 		s.again(retryAfter)
-		res := s.report()
-		res.Err = err
-		return res
+	case waiting != "":
+		s.again(30 * time.Second) // events come first
 	}
-	return s.report()
+	if waiting != "" && len(s.found) == 0 {
+		s.app.Status.Conditions = status.Conditions(s.app.Status.Conditions, nil, status.Evaluated(), s.now)
+	}
+	res := s.report()
+	res.Err = err
+	return res
+}
+
+// removeNext takes up the first part of the deletion whose finalizer is still there.
+func (r *Reconciler) removeNext(ctx context.Context, s *run) (waiting string, err error) {
+	if st := s.app.Status.OperationState; st != nil && !st.Phase.Completed() {
+		s.state = st.DeepCopy()
+		r.terminate(ctx, s, "Operation terminated: the application is being deleted")
+	}
+	propagation, cascade := cascading(s.app.Finalizers)
+	if !cascade && !slices.ContainsFunc(s.app.Finalizers, ofHooks) {
+		return "", nil
+	}
+	dest, err := r.Destinations.Destination(ctx, s.app.Spec.Destination)
+	if fault.Is(err, fault.NotFound) {
+		s.dropFinalizers()
+		s.app.Finalizers = slices.DeleteFunc(s.app.Finalizers, ofHooks)
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	s.dest = dest
+	if waiting, found, err := r.removeHooks(ctx, s, v1alpha1.HookPreDelete, v1alpha1.FinalizerPreDelete); found {
+		return waiting, err
+	}
+	if cascade {
+		return "", r.removeObjects(ctx, s, propagation)
+	}
+	waiting, _, err = r.removeHooks(ctx, s, v1alpha1.HookPostDelete, v1alpha1.FinalizerPostDelete)
+	return waiting, err
+}
+
+// ofHooks reports whether a finalizer waits for hooks of the deletion.
+func ofHooks(finalizer string) bool {
+	for _, f := range []string{v1alpha1.FinalizerPreDelete, v1alpha1.FinalizerPostDelete} {
+		if finalizer == f || finalizer == f+cleanup {
+			return true
+		}
+	}
+	return false
+}
+
+// removeHooks runs the hooks of one type, or clears them away, whatever is next. It reports whether a finalizer for that was
+// found.
+func (r *Reconciler) removeHooks(ctx context.Context, s *run, t v1alpha1.HookType, finalizer string) (waiting string, found bool, err error) {
+	next := finalizer
+	switch {
+	case slices.Contains(s.app.Finalizers, finalizer):
+		waiting, err = r.runDeletionHooks(ctx, s, t, finalizer)
+	case slices.Contains(s.app.Finalizers, finalizer+cleanup):
+		next = finalizer + cleanup
+		if err = s.seeObjects(ctx); err == nil {
+			waiting, err = r.cleanDeletionHooks(ctx, s, t)
+		}
+	default:
+		return "", false, nil
+	}
+	if err == nil && waiting == "" {
+		s.dropFinalizer(next)
+	}
+	return waiting, true, err
+}
+
+// seeObjects makes sure that the objects of the application are in view: what cannot be seen would be left behind.
+func (s *run) seeObjects(ctx context.Context) error {
+	if s.Project == nil {
+		return fault.New(fault.Invalid, "project %s does not exist, so it is not known which objects may be deleted; "+
+			"create it, or remove the finalizers to keep them", s.app.Spec.ProjectName())
+	}
+	if err := reachable(ctx, s.dest); err != nil {
+		return err
+	}
+	return s.inView(s.dest.Cluster)
 }
 
 // cascading returns the propagation policy of the resources finalizer and whether there is one.
@@ -50,35 +122,9 @@ func cascading(finalizers []string) (propagation string, ok bool) {
 	return "", false
 }
 
-// hookFinalizer returns a finalizer that is to be held until hooks have run, first those that come before the objects go.
-func hookFinalizer(finalizers []string) string {
-	for _, prefix := range []string{v1alpha1.FinalizerPreDelete, v1alpha1.FinalizerPostDelete} {
-		for _, f := range finalizers {
-			if strings.HasPrefix(f, prefix) {
-				return f
-			}
-		}
-	}
-	return ""
-}
-
 func (r *Reconciler) removeObjects(ctx context.Context, s *run, propagation string) error {
-	dest, err := r.Destinations.Destination(ctx, s.app.Spec.Destination)
-	if fault.Is(err, fault.NotFound) {
-		s.dropFinalizers()
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if s.Project == nil {
-		return fault.New(fault.Invalid, "project %s does not exist, so it is not known which objects may be deleted; "+
-			"create it, or remove the finalizer to keep them", s.app.Spec.ProjectName())
-	}
-	if err := reachable(ctx, dest); err != nil {
-		return err
-	}
-	if err := s.inView(dest.Cluster); err != nil {
+	dest := s.dest
+	if err := s.seeObjects(ctx); err != nil {
 		return err
 	}
 	left := slices.DeleteFunc(s.owned(dest), func(l *object.Live) bool { return !deletable(l, s.app) })
@@ -94,6 +140,9 @@ func (r *Reconciler) removeObjects(ctx context.Context, s *run, propagation stri
 	s.again(5 * time.Second) // events come first
 	var errs []error         // one that cannot be deleted does not keep the others
 	for _, l := range lastWave(left) {
+		if slices.Contains(l.Object.GetFinalizers(), v1alpha1.FinalizerHook) {
+			errs = append(errs, dest.Writer.Release(ctx, l, v1alpha1.FinalizerHook))
+		}
 		if l.Object.GetDeletionTimestamp() == nil {
 			errs = append(errs, dest.Writer.Delete(ctx, l, propagation, false))
 		}
@@ -129,9 +178,15 @@ func hanging(left []*object.Live, now time.Time) string {
 	return fmt.Sprintf("waiting for the deletion of %s%s, held by %s", held[0].Ref(), more, reason)
 }
 
-// deletable reports whether the cascade takes the object: not what its owner takes care of, nor what asks to stay.
+// deletable reports whether the cascade takes the object: not what its owner takes care of, nor what asks to stay, nor the
+// hooks of the deletion itself.
 func deletable(l *object.Live, app *v1alpha1.Application) bool {
 	o := l.Object
+	for _, t := range diff.HookTypes(o) {
+		if t == v1alpha1.HookPreDelete || t == v1alpha1.HookPostDelete {
+			return false
+		}
+	}
 	return len(o.GetOwnerReferences()) == 0 && o.GetAnnotations()[v1alpha1.AnnotationHelmPolicy] != "keep" &&
 		deletePolicy(l, app) != "false"
 }

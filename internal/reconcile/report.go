@@ -48,7 +48,7 @@ func (r *Reconciler) stop(ctx context.Context, s *run, stage string, err error) 
 		s.begin(*s.app.Operation)
 	}
 	if s.state.Phase == v1alpha1.OperationTerminating {
-		s.complete(v1alpha1.OperationFailed, "Operation terminated")
+		r.terminate(ctx, s, "Operation terminated")
 		return
 	}
 	if s.state.FinishedAt != nil && s.waitsForRetry() {
@@ -83,6 +83,12 @@ func (j *judge) of(l *object.Live) (health.Result, bool) {
 		j.recheck = res.Recheck
 	}
 	return res, ok
+}
+
+// healthy is of as apply asks for it.
+func (j *judge) healthy(l *object.Live) (v1alpha1.HealthStatusCode, string, bool) {
+	res, ok := j.of(l)
+	return res.Status, res.Message, ok
 }
 
 // Now is part of health.Signals.
@@ -122,6 +128,7 @@ func (r *Reconciler) assess(_ context.Context, s *run) error {
 	}
 	s.again(j.recheck)
 	s.afterwards()
+	s.holdForHooks()
 	for _, i := range s.plan.Items {
 		s.Memory.Saw(i.Live)
 	}

@@ -238,11 +238,15 @@ func warnings(m render.Manifests, t diff.Targets) []v1alpha1.ApplicationConditio
 			Message: fmt.Sprintf("Resource %s appeared more than once among the manifests; the last one is used", ref),
 		})
 	}
-	if n := len(t.Hooks); n > 0 {
-		out = append(out, v1alpha1.ApplicationCondition{
-			Type:    v1alpha1.ConditionExcludedResourceWarning,
-			Message: fmt.Sprintf("%d hook(s) are not run by this version of Belay, first of them: %s", n, object.RefOf(t.Hooks[0])),
-		})
+	for _, h := range t.Hooks {
+		if unknown := diff.UnknownHooks(h); len(unknown) > 0 {
+			out = append(out, v1alpha1.ApplicationCondition{
+				Type: v1alpha1.ConditionExcludedResourceWarning,
+				Message: fmt.Sprintf("hook %s is of unknown type %s and is not run at that time; known are PreSync, Sync, PostSync, SyncFail, "+
+					"PreDelete, PostDelete and Skip", object.RefOf(h), strings.Join(unknown, ", ")),
+			})
+			break // one of them is enough to look
+		}
 	}
 	if len(m.Warnings) > 0 {
 		out = append(out, v1alpha1.ApplicationCondition{
@@ -374,16 +378,21 @@ func (s *run) view(ctx context.Context, t diff.Targets) error {
 	seen := map[schema.GroupVersionKind]bool{}
 	var kinds []schema.GroupVersionKind // in the order of the manifests, so that messages are stable
 	services := false
-	for _, o := range t.Objects {
-		gvk := o.Object.GroupVersionKind()
+	see := func(gvk schema.GroupVersionKind) {
 		services = services || gvk.Group == "" && gvk.Kind == "Service"
 		if seen[gvk] {
-			continue
+			return
 		}
 		seen[gvk] = true
 		if _, ok := s.dest.Cluster.Kind(gvk.GroupKind(), gvk.Version); ok {
 			kinds = append(kinds, gvk)
 		}
+	}
+	for _, o := range t.Objects {
+		see(o.Object.GroupVersionKind())
+	}
+	for _, h := range t.Hooks {
+		see(h.GroupVersionKind())
 	}
 	if err := s.dest.Cluster.Manage(ctx, kinds...); err != nil {
 		return fmt.Errorf("read live objects: %w", err)

@@ -37,12 +37,38 @@ func Resources(plan *diff.Plan, judge Judge) ([]v1alpha1.ResourceStatus, v1alpha
 			summary.IsAppOfApps = true
 		}
 	}
+	if len(plan.Hooks) > 0 {
+		for _, l := range plan.Hooks {
+			resources = append(resources, hook(l, judge))
+		}
+		sort.SliceStable(resources, func(a, b int) bool { return refOf(resources[a]).Less(refOf(resources[b])) })
+	}
 	for image := range images {
 		summary.Images = append(summary.Images, image)
 	}
 	sort.Strings(summary.Images)
 	sort.Strings(summary.ExternalURLs)
 	return resources, health.Aggregate(items), summary
+}
+
+// hook is the row of a live hook: it has no sync status and does not count for the health of the application.
+func hook(l *object.Live, judge Judge) v1alpha1.ResourceStatus {
+	ref := l.Ref()
+	rs := v1alpha1.ResourceStatus{
+		Group: ref.Group, Version: l.Object.GroupVersionKind().Version, Kind: ref.Kind, Namespace: ref.Namespace, Name: ref.Name,
+		Hook: true, SyncWave: int64(apply.Wave(l.Object)),
+	}
+	if l.Partial {
+		return rs // only its metadata is in view
+	}
+	if r, ok := judge(l); ok {
+		rs.Health = &v1alpha1.HealthStatus{Status: r.Status, Message: r.Message}
+	}
+	return rs
+}
+
+func refOf(r v1alpha1.ResourceStatus) object.Ref {
+	return object.Ref{Group: r.Group, Kind: r.Kind, Namespace: r.Namespace, Name: r.Name}
 }
 
 func resource(i *diff.Item, judge Judge) (v1alpha1.ResourceStatus, health.Item) {

@@ -2,13 +2,16 @@ package ssa
 
 import (
 	"context"
+	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/utils/ptr"
@@ -16,6 +19,7 @@ import (
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/apply"
 	"github.com/belaycd/belay/internal/fault"
+	"github.com/belaycd/belay/internal/object"
 )
 
 // deleteTries bounds the attempts to delete an object whose content keeps changing.
@@ -50,6 +54,57 @@ func deleteSeen(ctx context.Context, target dynamic.ResourceInterface, seen *uns
 		}
 		if !sameClaims(seen, latest) {
 			return false, fault.New(fault.Conflict, "its labels, annotations or owners have changed since it was compared")
+		}
+	}
+}
+
+// releaseTries bounds the attempts to remove a finalizer from an object that keeps changing.
+const releaseTries = 5
+
+// Release removes a finalizer from the object that was seen. An object that is gone, or whose name is another's by now, needs
+// nothing.
+func (w *Writer) Release(ctx context.Context, live *object.Live, finalizer string) error {
+	ref := live.Ref()
+	target, err := w.resource(live.Object)
+	if err != nil {
+		return classify("release", ref, err)
+	}
+	slot, err := w.acquire(ctx)
+	if err != nil {
+		return classify("release", ref, err)
+	}
+	defer slot()
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	latest := live.Object
+	for try := 1; ; try++ {
+		rest := slices.DeleteFunc(latest.GetFinalizers(), func(f string) bool { return f == finalizer })
+		if len(rest) == len(latest.GetFinalizers()) {
+			return nil
+		}
+		patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": latest.GetResourceVersion(), "finalizers": rest}})
+		if err != nil {
+			return fault.New(fault.Internal, "release %s: %w", ref, err)
+		}
+		out, err := target.Patch(ctx, ref.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: v1alpha1.FieldManager})
+		switch {
+		case err == nil && out.GetDeletionTimestamp() != nil && len(out.GetFinalizers()) == 0:
+			w.cache.ObserveDeleted(ref, out.GetUID())
+			return nil
+		case err == nil:
+			w.cache.Observe(out)
+			return nil
+		case apierrors.IsNotFound(err):
+			w.cache.ObserveDeleted(ref, live.Object.GetUID())
+			return nil
+		case !apierrors.IsConflict(err) || try == releaseTries:
+			return classify("release", ref, err)
+		}
+		if latest, err = target.Get(ctx, ref.Name, metav1.GetOptions{}); err != nil && !apierrors.IsNotFound(err) {
+			return classify("release", ref, err)
+		}
+		if err != nil || latest.GetUID() != live.Object.GetUID() {
+			return nil
 		}
 	}
 }
@@ -89,11 +144,7 @@ func (w *Writer) recreate(ctx context.Context, desired *unstructured.Unstructure
 	if err != nil {
 		return nil, err
 	}
-	// Validation and admission come before the server notices that the name is taken.
-	_, err = target.Create(ctx, desired, metav1.CreateOptions{
-		FieldManager: v1alpha1.FieldManager, FieldValidation: validation(opts), DryRun: []string{metav1.DryRunAll},
-	})
-	if err != nil && !apierrors.IsAlreadyExists(err) {
+	if _, err = judgeFresh(ctx, target, desired, opts); err != nil {
 		return nil, err
 	}
 	uid := old.GetUID()

@@ -183,6 +183,9 @@ func (w *Writer) write(ctx context.Context, desired *unstructured.Unstructured, 
 	if opts.Replace {
 		return replace(ctx, target, desired, opts)
 	}
+	if opts.Fresh && opts.DryRun {
+		return judgeFresh(ctx, target, desired, opts)
+	}
 	data, err := json.Marshal(desired.Object)
 	if err != nil {
 		return nil, fault.New(fault.Internal, "encode: %w", err)
@@ -208,6 +211,18 @@ func replace(ctx context.Context, target dynamic.ResourceInterface, desired *uns
 	return target.Update(ctx, next, metav1.UpdateOptions{
 		FieldManager: v1alpha1.FieldManager, FieldValidation: validation(opts), DryRun: dryRun(opts),
 	})
+}
+
+// judgeFresh asks whether the object could be created. Validation and admission come before the server notices that the name
+// is taken, so that this is no refusal.
+func judgeFresh(ctx context.Context, target dynamic.ResourceInterface, desired *unstructured.Unstructured, opts apply.WriteOptions) (*unstructured.Unstructured, error) {
+	out, err := target.Create(ctx, desired, metav1.CreateOptions{
+		FieldManager: v1alpha1.FieldManager, FieldValidation: validation(opts), DryRun: []string{metav1.DryRunAll},
+	})
+	if apierrors.IsAlreadyExists(err) {
+		return desired, nil
+	}
+	return out, err
 }
 
 func (w *Writer) resource(u *unstructured.Unstructured) (dynamic.ResourceInterface, error) {
