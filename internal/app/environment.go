@@ -118,6 +118,8 @@ func reconcileConfig(cfg Config, s *settings.Settings, maps map[string]map[strin
 		IgnoreDifferences:   s.IgnoreDifferences,
 		KeepStatus:          s.Compare.IgnoreStatus == settings.IgnoreStatusOfNone,
 		Render:              s.Render,
+		SelfHeal:            reconcile.Backoff{Base: s.Controller.SelfHealBackoff, Max: s.Controller.SelfHealBackoffCap, Factor: s.Controller.SelfHealBackoffFactor},
+		SyncTimeout:         s.Controller.SyncTimeout,
 		Excluded: func(group, kind string) bool {
 			return s.Resources.Excluded(group, kind, v1alpha1.InClusterServer)
 		},

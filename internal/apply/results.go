@@ -126,7 +126,7 @@ func (r *results) list() []*v1alpha1.ResourceResult {
 	defer r.mu.Unlock()
 	keys := slices.SortedFunc(maps.Keys(r.of), func(a, b resultKey) int {
 		switch {
-		case a.ref == b.ref:
+		case a.phase != b.phase:
 			return phaseOrder(a.phase) - phaseOrder(b.phase)
 		case a.ref.Less(b.ref):
 			return -1

@@ -131,7 +131,13 @@ func cascadeFinalizers(have []string, o *deleteOptions) []string {
 			want = append(want, f)
 		}
 	}
-	if !o.cascade || o.propagation == "orphan" {
+	if !o.cascade {
+		// Without the objects, the hooks around their deletion have nothing to do.
+		return slices.DeleteFunc(want, func(f string) bool {
+			return strings.HasPrefix(f, v1alpha1.FinalizerPreDelete) || strings.HasPrefix(f, v1alpha1.FinalizerPostDelete)
+		})
+	}
+	if o.propagation == "orphan" {
 		return want
 	}
 	if o.propagation == "background" {

@@ -38,18 +38,12 @@ func (r *Reconciler) gate(ctx context.Context, s *run) error {
 			return nil
 		}
 	}
-	d := decideAutoSync(autoInput{
-		app: s.app, plan: s.plan, revision: s.revision, source: s.desired.source,
-		failing: hasErrors(s.found), namespace: s.desired.namespace,
-	})
-	if d.problem != "" {
-		s.condition(v1alpha1.ConditionSyncError, "%s", d.problem)
-	}
+	d := s.decideAutoSync()
 	if d.operation == nil {
 		return nil
 	}
 	if len(d.heal) > 0 {
-		if wait := s.Memory.healWait(d.heal, r.Now()); wait > 0 {
+		if wait := s.Memory.healWait(d.heal, r.Now(), s.Config.SelfHeal); wait > 0 {
 			s.again(wait)
 			return nil
 		}
@@ -65,16 +59,23 @@ func (s *run) afterwards() {
 	if s.finished == nil || s.finished != s.state {
 		return
 	}
+	d := s.decideAutoSync()
+	if d.operation != nil && len(d.heal) == 0 {
+		s.again(time.Millisecond)
+	}
+}
+
+// decideAutoSync asks the sync policy about what is known now, and takes down what it says.
+func (s *run) decideAutoSync() autoDecision {
 	d := decideAutoSync(autoInput{
 		app: s.app, plan: s.plan, revision: s.revision, source: s.desired.source,
-		failing: hasErrors(s.found), namespace: s.desired.namespace,
+		failing: hasErrors(s.found), namespace: s.desired.namespace, slow: s.Config.SelfHeal, now: s.now.Time,
 	})
 	if d.problem != "" {
 		s.condition(v1alpha1.ConditionSyncError, "%s", d.problem)
 	}
-	if d.operation != nil && len(d.heal) == 0 {
-		s.again(time.Millisecond)
-	}
+	s.again(d.after)
+	return d
 }
 
 func hasErrors(conditions []v1alpha1.ApplicationCondition) bool {
@@ -101,6 +102,8 @@ type autoInput struct {
 	failing  bool
 	// namespace is the one whose metadata the application manages; it is there whatever Git holds.
 	namespace object.Ref
+	slow      Backoff
+	now       time.Time
 }
 
 type autoDecision struct {
@@ -109,7 +112,13 @@ type autoDecision struct {
 	heal []object.Ref
 	// problem is the text of a SyncError condition.
 	problem string
+	// after is when to decide again; what is not positive means when something changes.
+	after time.Duration
 }
+
+// AnnotationSelfHealRetry on an Application, with the value true, lets self-heal try again after an attempt that failed. Argo CD
+// never does.
+const AnnotationSelfHealRetry = "belay.dev/self-heal-retry"
 
 // decideAutoSync is the automated sync of Argo CD, check by check in its order (controller/appcontroller.go, autoSync):
 // one attempt for each revision and source; after a success only self-heal syncs again, and only what differs.
@@ -133,26 +142,18 @@ func decideAutoSync(in autoInput) autoDecision {
 	}
 	var d autoDecision
 	if last := lastAttempt(in.app); attempted(last, in.revision, in.source) {
-		if last.Phase != v1alpha1.OperationSucceeded {
-			return autoDecision{problem: fmt.Sprintf("Failed last sync attempt to %s: %s", in.revision, last.Message)}
+		if d.problem, d.after = failure(in, last); d.problem != "" && d.after != 0 {
+			return d
 		}
 		if !auto.SelfHeal {
 			return autoDecision{}
 		}
 		op.Sync.AutoHealAttemptsCount = autoHeals(last) + 1
-		opts := apply.NewOptions(op.Sync)
-		for _, i := range out {
-			if isDelete(i) && (!auto.Prune || opts.PrunePolicy(i.Live.Object) == "false") {
-				continue // a sync would leave it, again and again
+		if whole := d.problem != "" && len(last.Operation.Sync.Resources) == 0; !whole {
+			if d.heal = heal(op.Sync, out); len(d.heal) == 0 {
+				return autoDecision{}
 			}
-			op.Sync.Resources = append(op.Sync.Resources, v1alpha1.SyncOperationResource{
-				Group: i.Ref.Group, Kind: i.Ref.Kind, Name: i.Ref.Name, Namespace: i.Ref.Namespace,
-			})
-			d.heal = append(d.heal, i.Ref)
 		}
-	}
-	if len(op.Sync.Resources) == 0 && op.Sync.AutoHealAttemptsCount > 0 {
-		return autoDecision{}
 	}
 	if auto.Prune && !auto.AllowEmpty && wipesOut(in) {
 		return autoDecision{problem: fmt.Sprintf("Skipping sync attempt to %s: auto-sync will wipe out all resources; "+
@@ -160,6 +161,35 @@ func decideAutoSync(in autoInput) autoDecision {
 	}
 	d.operation = op
 	return d
+}
+
+// failure tells of a last attempt that failed and when it is tried again: never (-1) unless the application asks for it, 0
+// for now.
+func failure(in autoInput, last *v1alpha1.OperationState) (problem string, after time.Duration) {
+	if last.Phase == v1alpha1.OperationSucceeded {
+		return "", 0
+	}
+	problem = fmt.Sprintf("Failed last sync attempt to %s: %s", in.revision, last.Message)
+	if in.app.Annotations[AnnotationSelfHealRetry] != "true" || !in.app.Spec.SyncPolicy.Automated.SelfHeal || last.FinishedAt == nil {
+		return problem, -1
+	}
+	return problem, max(0, last.FinishedAt.Add(in.slow.wait(autoHeals(last))).Sub(in.now))
+}
+
+// heal makes of a sync one of the objects that differ, and returns them.
+func heal(op *v1alpha1.SyncOperation, out []*diff.Item) []object.Ref {
+	var refs []object.Ref
+	opts := apply.NewOptions(op)
+	for _, i := range out {
+		if isDelete(i) && (!op.Prune || opts.PrunePolicy(i.Live.Object) == "false") {
+			continue // a sync would leave it, again and again
+		}
+		op.Resources = append(op.Resources, v1alpha1.SyncOperationResource{
+			Group: i.Ref.Group, Kind: i.Ref.Kind, Name: i.Ref.Name, Namespace: i.Ref.Namespace,
+		})
+		refs = append(refs, i.Ref)
+	}
+	return refs
 }
 
 func outOfSync(p *diff.Plan) []*diff.Item {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	"github.com/belaycd/belay/api/v1alpha1"
@@ -76,11 +77,12 @@ func TestDecideAutoSync(t *testing.T) {
 }
 
 func TestHealDelay(t *testing.T) {
+	slow := Backoff{Base: 2 * time.Second, Factor: 3, Max: 300 * time.Second}
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	var heals []time.Time
 	var waits []time.Duration
 	for range 12 {
-		w := healDelay(heals, now)
+		w := healDelay(heals, now, slow)
 		waits = append(waits, w)
 		now = now.Add(w)
 		heals = append(heals, now)
@@ -90,11 +92,11 @@ func TestHealDelay(t *testing.T) {
 		t.Errorf("waits between heals of one object that never holds (-want +got):\n%s", d)
 	}
 	for _, w := range waits {
-		if w > healMaxDelay {
-			t.Errorf("wait %s is longer than %s", w, healMaxDelay)
+		if w > slow.Max {
+			t.Errorf("wait %s is longer than %s", w, slow.Max)
 		}
 	}
-	if w := healDelay(heals, now.Add(healWindow+healMaxDelay)); w != 0 {
+	if w := healDelay(heals, now.Add(healWindow+slow.Max), slow); w != 0 {
 		t.Errorf("after a quiet time the wait is %s, want none", w)
 	}
 }
@@ -143,5 +145,54 @@ func TestAsksForLatest(t *testing.T) {
 		if got := asksForLatest(app); got != tc.want {
 			t.Errorf("%s: %v, want %v", tc.reason, got, tc.want)
 		}
+	}
+}
+
+// TestFailedAttempt: a sync that failed is not tried again, as with Argo CD, unless the application asks for that.
+func TestFailedAttempt(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	src := v1alpha1.ApplicationSource{RepoURL: "https://git.example.com/a"}
+	items := []*diff.Item{{Ref: object.Ref{Kind: "ConfigMap", Name: "a"}, Action: diff.Update}}
+	some := []v1alpha1.SyncOperationResource{{Kind: "ConfigMap", Name: "a"}}
+	for _, tc := range []struct {
+		reason   string
+		asks     string
+		ago      time.Duration
+		heals    int64
+		partial  bool
+		starts   bool
+		after    time.Duration
+		selected int
+	}{
+		{reason: "without the annotation never", ago: time.Hour, after: -1},
+		{reason: "the wait is not over", asks: "true", ago: time.Second, after: time.Second},
+		{reason: "the whole sync is still owed", asks: "true", ago: 3 * time.Second, starts: true},
+		{reason: "a self-heal that failed stays one", asks: "true", ago: 3 * time.Second, partial: true, starts: true, selected: 1},
+		{reason: "waits grow", asks: "true", ago: 10 * time.Second, heals: 2, after: 8 * time.Second},
+		{reason: "and have an end", asks: "true", ago: 10 * time.Second, heals: 99, after: 290 * time.Second},
+	} {
+		t.Run(tc.reason, func(t *testing.T) {
+			app := &v1alpha1.Application{}
+			app.Annotations = map[string]string{AnnotationSelfHealRetry: tc.asks}
+			app.Spec.SyncPolicy = &v1alpha1.SyncPolicy{Automated: &v1alpha1.SyncPolicyAutomated{SelfHeal: true, Prune: true}}
+			finished := metav1.NewTime(now.Add(-tc.ago))
+			last := &v1alpha1.OperationState{
+				Phase: v1alpha1.OperationFailed, Message: "refused", FinishedAt: &finished,
+				Operation:  v1alpha1.Operation{Sync: &v1alpha1.SyncOperation{AutoHealAttemptsCount: tc.heals}},
+				SyncResult: &v1alpha1.SyncOperationResult{Revision: "c1", Source: src},
+			}
+			if tc.partial {
+				last.Operation.Sync.Resources = some
+			}
+			app.Status.OperationState = last
+			d := decideAutoSync(autoInput{app: app, plan: &diff.Plan{Items: items}, revision: "c1", source: src, now: now,
+				slow: Backoff{Base: 2 * time.Second, Factor: 3, Max: 300 * time.Second}})
+			if (d.operation != nil) != tc.starts || d.after != tc.after || !strings.HasSuffix(d.problem, ": refused") {
+				t.Errorf("starts %v, after %s, problem %q", d.operation != nil, d.after, d.problem)
+			}
+			if d.operation != nil && (len(d.operation.Sync.Resources) != tc.selected || d.operation.Sync.AutoHealAttemptsCount != tc.heals+1) {
+				t.Errorf("operation %+v", d.operation.Sync)
+			}
+		})
 	}
 }

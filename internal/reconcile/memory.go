@@ -167,18 +167,15 @@ func doneJob(u *unstructured.Unstructured) bool {
 
 // Limits of self-healing: so many heals of one object a minute are done at once, then the waits grow.
 const (
-	healBurst    = 5
-	healWindow   = time.Minute
-	healBase     = 2 * time.Second
-	healFactor   = 3
-	healMaxDelay = 300 * time.Second
+	healBurst  = 5
+	healWindow = time.Minute
 )
 
 // healDelay returns how long to wait before the object is healed again, given when it was healed before.
-func healDelay(heals []time.Time, now time.Time) time.Duration {
+func healDelay(heals []time.Time, now time.Time, slow Backoff) time.Duration {
 	recent := 0
 	for _, t := range heals {
-		if now.Sub(t) < healWindow+healMaxDelay {
+		if now.Sub(t) < healWindow+slow.Max {
 			recent++
 		}
 	}
@@ -191,21 +188,16 @@ func healDelay(heals []time.Time, now time.Time) time.Duration {
 	if inWindow < healBurst && recent < 2*healBurst {
 		return 0
 	}
-	delay := healBase
-	for i := healBurst; i < recent && delay < healMaxDelay; i++ {
-		delay *= healFactor
-	}
-	delay = min(delay, healMaxDelay)
-	return max(0, delay-now.Sub(heals[len(heals)-1]))
+	return max(0, slow.wait(int64(recent-healBurst))-now.Sub(heals[len(heals)-1]))
 }
 
 // healWait returns the longest wait that one of the objects asks for.
-func (m *Memory) healWait(refs []object.Ref, now time.Time) time.Duration {
+func (m *Memory) healWait(refs []object.Ref, now time.Time, slow Backoff) time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var wait time.Duration
 	for _, ref := range refs {
-		wait = max(wait, healDelay(m.heals[ref], now))
+		wait = max(wait, healDelay(m.heals[ref], now, slow))
 	}
 	return wait
 }

@@ -70,6 +70,9 @@ func (r *Reconciler) operate(ctx context.Context, s *run, barrier string) (stepp
 	case s.state.Operation.Sync == nil:
 		s.complete(v1alpha1.OperationError, "operation has no sync; nothing else is supported")
 		return false
+	case s.overdue():
+		r.terminate(ctx, s, "Operation terminated, triggered by controller sync timeout; "+s.state.Message)
+		return false
 	case s.waitsForRetry():
 		return false
 	}
@@ -136,14 +139,17 @@ func (s *run) sharedResource() (string, bool) {
 // the application's own (a rollback).
 func (r *Reconciler) operationPlan(ctx context.Context, s *run) (desired, *diff.Plan, error) {
 	op, src := s.state.Operation.Sync, s.state.SyncResult.Source
-	if op.Manifests != nil || len(op.Sources) > 0 {
-		return desired{}, nil, fault.New(fault.Invalid, "operation.sync.manifests and operation.sync.sources are not acted on by this version of Belay")
+	if len(op.Sources) > 0 {
+		return desired{}, nil, fault.New(fault.Invalid, "operation.sync.sources is not acted on by this version of Belay")
 	}
 	rev, err := r.operationRevision(ctx, s, src)
 	if err != nil {
 		return desired{}, nil, err
 	}
 	s.state.SyncResult.Revision = string(rev)
+	if op.Manifests != nil {
+		return s.localPlan(ctx, op.Manifests)
+	}
 	if s.plan != nil && rev == s.revision && reflect.DeepEqual(src, s.desired.source) {
 		return s.desired, s.plan, nil
 	}
@@ -282,6 +288,23 @@ func (s *run) lookAgain(ctx context.Context) error {
 		return errDone
 	}
 	return nil
+}
+
+// AnnotationSyncTimeout on an Application bounds its syncs, in place of the setting for all (a duration, 0 for no bound).
+const AnnotationSyncTimeout = "belay.dev/sync-timeout"
+
+// overdue reports whether the operation has taken longer than it may; before that it asks for a look at that time.
+func (s *run) overdue() bool {
+	limit := s.Config.SyncTimeout
+	if d, err := time.ParseDuration(s.app.Annotations[AnnotationSyncTimeout]); err == nil {
+		limit = d
+	}
+	if limit <= 0 {
+		return false
+	}
+	left := s.state.StartedAt.Add(limit).Sub(s.now.Time)
+	s.again(left)
+	return left <= 0
 }
 
 func (s *run) succeeded() {

@@ -69,10 +69,32 @@ type Config struct {
 	IgnoreDifferences v1alpha1.IgnoreDifferences
 	KeepStatus        bool
 	Render            render.Options
+	// SelfHeal says how self-heal slows down when somebody keeps fighting it.
+	SelfHeal Backoff
+	// SyncTimeout ends an operation that takes longer; 0 means never.
+	SyncTimeout time.Duration
 	// Excluded says which kinds are left alone (resource.exclusions).
 	Excluded func(group, kind string) bool
 	// Version changes whenever the settings do.
 	Version string
+}
+
+// Backoff are waits that grow: Base, then Factor times the last one, at most Max.
+type Backoff struct {
+	Base, Max time.Duration
+	Factor    int
+}
+
+// wait returns the n-th wait, counted from 0.
+func (b Backoff) wait(n int64) time.Duration {
+	d := b.Base
+	for ; n > 0 && d < b.Max; n-- {
+		d *= time.Duration(max(b.Factor, 1))
+		if b.Factor <= 1 {
+			break
+		}
+	}
+	return min(d, b.Max)
 }
 
 // Request is one reconciliation. Nothing in it is changed but Memory.

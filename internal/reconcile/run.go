@@ -201,11 +201,19 @@ func (r *Reconciler) desire(ctx context.Context, s *run, src v1alpha1.Applicatio
 	if err != nil {
 		return desired{}, fmt.Errorf("render %s at %s: %w", path(src), rev.Short(), err)
 	}
-	out := desired{key: targetsKey(m, s.app), source: src, revision: rev, typ: m.Type}
+	out, err := s.desiredOf(m)
+	out.source, out.revision = src, rev
+	return out, err
+}
+
+// desiredOf makes targets of manifests.
+func (s *run) desiredOf(m render.Manifests) (desired, error) {
+	out := desired{key: targetsKey(m, s.app), typ: m.Type}
 	ns := s.managedNamespace(m.Objects)
 	if ns != nil {
 		out.namespace = object.RefOf(ns)
 	}
+	var err error
 	if out.targets, err = s.targets(m, ns); err != nil {
 		return desired{}, err
 	}
