@@ -23,8 +23,8 @@ type WriteOptions struct {
 	Replace    bool
 	Force      bool // delete and create again when the server refuses to change the object
 	NoValidate bool
-	// Adopt makes the fields ours that client-side applies brought, before the write.
-	Adopt bool
+	// Adopt makes the fields of these managers ours before the write.
+	Adopt []string
 }
 
 // Writer writes one object. It is safe for concurrent use; errors carry fault kinds.
