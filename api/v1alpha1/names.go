@@ -17,6 +17,7 @@ const (
 	AnnotationHelmPolicy       = "helm.sh/resource-policy"
 	AnnotationIgnoreHealth     = "argocd.argoproj.io/ignore-healthcheck"
 	AnnotationDeletionApproved = "argocd.argoproj.io/deletion-approved"
+	AnnotationMigrationManager = "argocd.argoproj.io/client-side-apply-migration-manager"
 	AnnotationManifestPaths    = "argocd.argoproj.io/manifest-generate-paths"
 	LabelInstance              = "app.kubernetes.io/instance"
 	LabelSecretType            = "argocd.argoproj.io/secret-type"

@@ -182,8 +182,9 @@ func (s *run) prepare(ctx context.Context) error {
 		rules.NoValidate = p.SyncOptions.Has("Validate=false")
 		rules.NoAdoption = p.SyncOptions.Has("ClientSideApplyMigration=false")
 	}
+	rules.Migrates = s.app.Annotations[v1alpha1.AnnotationMigrationManager]
 	s.rules = rules
-	s.Memory.reset(object.Hash([]any{s.app.Spec.IgnoreDifferences, rules.NoValidate, rules.NoAdoption, s.app.Spec.Destination, s.Config.Version}))
+	s.Memory.reset(object.Hash([]any{s.app.Spec.IgnoreDifferences, rules.NoValidate, rules.NoAdoption, rules.Migrates, s.app.Spec.Destination, s.Config.Version}))
 	return nil
 }
 
