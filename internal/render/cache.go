@@ -157,7 +157,7 @@ func (c *Cache) forget(key specKey) {
 
 // wholeTree names all content at once, that of refs too.
 func wholeTree(files source.FS, spec Spec) (string, error) {
-	root, err := wholeRevision(files, spec.Revision)
+	root, err := wholeRevision(files, spec.Revision, spec.Source.Chart)
 	if err != nil {
 		return "", err
 	}
@@ -165,9 +165,10 @@ func wholeTree(files source.FS, spec Spec) (string, error) {
 	return root + refs, err
 }
 
-// wholeRevision names the content of one tree. A revision does so for nothing; the id of the root may cost a walk.
-func wholeRevision(files source.FS, revision source.Revision) (string, error) {
-	if revision != "" {
+// wholeRevision names the content of one tree. A revision does so for nothing; the id of the root may cost a walk. The
+// version of a chart names no content: it can be published anew.
+func wholeRevision(files source.FS, revision source.Revision, chart string) (string, error) {
+	if revision != "" && chart == "" {
 		return "revision " + string(revision), nil
 	}
 	id, err := files.ContentID(".")

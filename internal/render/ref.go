@@ -27,7 +27,7 @@ func (r Refs) whole() (string, error) {
 	var out strings.Builder
 	for _, name := range r.Names() {
 		ref := r[name]
-		root, err := wholeRevision(ref.Files, ref.Revision)
+		root, err := wholeRevision(ref.Files, ref.Revision, ref.Chart)
 		if err != nil {
 			return "", err
 		}
