@@ -186,7 +186,7 @@ func TestFailedAttempt(t *testing.T) {
 				last.Operation.Sync.Resources = some
 			}
 			app.Status.OperationState = last
-			d := decideAutoSync(autoInput{app: app, plan: &diff.Plan{Items: items}, origin: originOf(&app.Spec).at([]source.Revision{"c1"}), now: now,
+			d := decideAutoSync(autoInput{app: app, plan: &diff.Plan{Items: items}, origin: origin{sources: v1alpha1.ApplicationSources{src}}.at([]source.Revision{"c1"}), now: now,
 				slow: Backoff{Base: 2 * time.Second, Factor: 3, Max: 300 * time.Second}})
 			if (d.operation != nil) != tc.starts || d.after != tc.after || !strings.HasSuffix(d.problem, ": refused") {
 				t.Errorf("starts %v, after %s, problem %q", d.operation != nil, d.after, d.problem)
