@@ -294,6 +294,9 @@ func TestOtherKinds(t *testing.T) {
 		{name: "CRD schema", obj: crd + `status: {conditions: [{type: Established, status: "True"}, {type: NonStructuralSchema, status: "True", reason: Violations}]}}`, want: "Degraded: condition NonStructuralSchema is True: Violations"},
 
 		{name: "child Application", obj: app + `status: {health: {status: Degraded, message: "apps/Deployment/a/web: broken"}}}`, want: "Degraded: apps/Deployment/a/web: broken"},
+		{name: "child Application of which a child is broken", want: "Degraded: apps/Deployment/a/web: broken (twice)",
+			obj: app + `status: {health: {status: Degraded, message: "argoproj.io/Application/a/x: argoproj.io/Application/a/y: apps/Deployment/a/web: broken (twice) (and 2 more Degraded)"}}}`},
+		{name: "child Application of which a child says nothing", obj: app + `status: {health: {status: Progressing, message: "argoproj.io/Application/a/x"}}}`, want: "Progressing"},
 		{name: "child Application new", obj: app + `spec: {}}`, want: "none"},
 		{name: "child Application odd", obj: app + `status: {health: {status: Splendid}}}`, want: `Unknown: the Application reports the health "Splendid", which is none`},
 

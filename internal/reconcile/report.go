@@ -85,9 +85,13 @@ func (j *judge) of(l *object.Live) (health.Result, bool) {
 	return res, ok
 }
 
-// healthy is of as apply asks for it.
+// healthy is of as apply asks for it. A child Application that has not told anything yet is waited for: a wave of
+// children would be over before it began.
 func (j *judge) healthy(l *object.Live) (v1alpha1.HealthStatusCode, string, bool) {
 	res, ok := j.of(l)
+	if ref := l.Ref(); !ok && ref.Group == v1alpha1.Group && ref.Kind == v1alpha1.ApplicationKind {
+		return v1alpha1.HealthProgressing, "it has not told its health yet", true
+	}
 	return res.Status, res.Message, ok
 }
 
