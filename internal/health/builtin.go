@@ -91,7 +91,7 @@ func application(in input) Result {
 	if rank(code) == rank(v1alpha1.HealthUnknown) && code != v1alpha1.HealthUnknown {
 		return unknown("the Application reports the health %q, which is none", string(code))
 	}
-	return Result{Status: code, Message: line(in.text("status", "health", "message"))}
+	return Result{Status: code, Message: Line(in.text("status", "health", "message"))}
 }
 
 func rollout(in input) Result {
