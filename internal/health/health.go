@@ -132,7 +132,7 @@ func judgeOf(gk schema.GroupKind) judge {
 	case schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}:
 		return customResourceDefinition
 	}
-	return nil
+	return judgeOfExtension(gk)
 }
 
 func judgeOfCore(kind string) judge {
