@@ -91,7 +91,7 @@ func application(in input) Result {
 	if rank(code) == rank(v1alpha1.HealthUnknown) && code != v1alpha1.HealthUnknown {
 		return unknown("the Application reports the health %q, which is none", string(code))
 	}
-	return Result{Status: code, Message: rootCause(line(in.text("status", "health", "message")))}
+	return Result{Status: code, Message: rootCause(Line(in.text("status", "health", "message")))}
 }
 
 // rootCause leaves out the Applications by which a child explains its health, and how many more there are: the parent names
