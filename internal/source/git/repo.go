@@ -43,7 +43,7 @@ type repo struct {
 	polled   bool       // Poll's look is under way
 	extra    map[string]bool
 	absent   map[oid]time.Time
-	singles  map[string]*flight   // work on one SHA each
+	singles  map[string]*single   // work on one SHA each
 	short    map[string]expansion // of short SHAs
 	failed   failure
 	mode     authMode
@@ -64,7 +64,7 @@ type failure struct {
 
 func newRepo(s *Source, rem remote, asked, key string) *repo {
 	r := &repo{src: s, remote: rem, asked: asked, dir: filepath.Join(s.cfg.CacheDir, key+".git"),
-		extra: map[string]bool{}, absent: map[oid]time.Time{}, singles: map[string]*flight{}, short: map[string]expansion{}}
+		extra: map[string]bool{}, absent: map[oid]time.Time{}, singles: map[string]*single{}, short: map[string]expansion{}}
 	_, err := os.Stat(filepath.Join(r.dir, "HEAD"))
 	r.ready = err == nil
 	return r
