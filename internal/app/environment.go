@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -18,8 +19,10 @@ import (
 	"github.com/belaycd/belay/internal/object"
 	"github.com/belaycd/belay/internal/project"
 	"github.com/belaycd/belay/internal/reconcile"
+	"github.com/belaycd/belay/internal/remote"
 	"github.com/belaycd/belay/internal/settings"
 	"github.com/belaycd/belay/internal/source/git"
+	"github.com/belaycd/belay/internal/source/registry"
 	"github.com/belaycd/belay/internal/source/webhook"
 )
 
@@ -154,6 +157,27 @@ func (e *environment) Credentials(repoURL string) (git.Credentials, error) {
 		InsecureIgnoreHostKey: c.InsecureIgnoreHostKey, Insecure: c.Insecure, CA: []byte(c.CA),
 		TLSClientCert: []byte(c.TLSClientCert.Reveal()), TLSClientKey: []byte(c.TLSClientKey.Reveal()),
 		Proxy: c.Proxy.Reveal(), NoProxy: c.NoProxy,
+	}, nil
+}
+
+// Access implements registry.AccessStore. An OCI registry may be written with or without a scheme, here as in its Secret.
+func (e *environment) Access(repoURL, project string) (registry.Access, error) {
+	repos := e.current.Load().repos
+	c, err := repos.For(repoURL, project)
+	if plain, ok := strings.CutPrefix(repoURL, "oci://"); err == nil && ok && c.SecretName == "" {
+		c, err = repos.For(plain, project)
+	}
+	if err != nil {
+		return registry.Access{}, err
+	}
+	return registry.Access{
+		Access: remote.Access{
+			Username: c.Username.Reveal(), Password: c.Password.Reveal(), BearerToken: c.BearerToken.Reveal(),
+			Insecure: c.Insecure, CA: []byte(c.CA),
+			TLSClientCert: []byte(c.TLSClientCert.Reveal()), TLSClientKey: []byte(c.TLSClientKey.Reveal()),
+			Proxy: c.Proxy.Reveal(), NoProxy: c.NoProxy,
+		},
+		PlainHTTP: c.InsecureOCIForceHTTP, Scope: c.Project,
 	}, nil
 }
 

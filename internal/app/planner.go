@@ -21,7 +21,6 @@ import (
 	"github.com/belaycd/belay/internal/object"
 	"github.com/belaycd/belay/internal/reconcile"
 	"github.com/belaycd/belay/internal/source"
-	"github.com/belaycd/belay/internal/source/git"
 	"github.com/belaycd/belay/internal/source/local"
 )
 
@@ -57,7 +56,7 @@ func OpenPlanner(env []string, cacheDir string) cli.PlannerFunc {
 // planner implements cli.Planner.
 type planner struct {
 	env      *environment
-	repos    *git.Source
+	repos    *repositories
 	clusters *clusters
 	stop     context.CancelFunc
 	done     chan error

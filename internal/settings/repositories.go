@@ -153,6 +153,7 @@ func hostOf(repoURL string) string {
 		return strings.ToLower(u.Hostname())
 	}
 	host, _, _ := strings.Cut(strings.TrimSpace(repoURL), ":")
+	host, _, _ = strings.Cut(host, "/") // an OCI registry without a scheme
 	if _, after, ok := strings.Cut(host, "@"); ok {
 		host = after
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/belaycd/belay/internal/fault"
+	"github.com/belaycd/belay/internal/flight"
 	"github.com/belaycd/belay/internal/source"
 )
 
@@ -62,7 +63,7 @@ func (r *repo) obtain(ctx context.Context, id oid) error {
 func (r *repo) ways(id oid, named bool) []func(context.Context) error {
 	fetch := func(join bool) func(context.Context) error {
 		return func(ctx context.Context) error {
-			return r.fetches.do(ctx, r.src.life, join, func(ctx context.Context) error {
+			return r.fetches.Do(ctx, r.src.life, join, func(ctx context.Context) error {
 				if join && r.has(ctx, id) {
 					return nil // the fetch that was under way when we missed it has brought it
 				}
@@ -123,12 +124,12 @@ func (r *repo) single(ctx context.Context, what string, run func(context.Context
 			delete(r.singles, what)
 		}
 	}()
-	return s.do(ctx, r.src.life, true, run)
+	return s.Do(ctx, r.src.life, true, run)
 }
 
 // single is work on one SHA and how many wait for it.
 type single struct {
-	flight
+	flight.Flight
 	users int // guarded by repo.mu
 }
 
@@ -217,7 +218,7 @@ func (r *repo) search(ctx context.Context, short string, refs *refTable) (oid, e
 			if err := r.remembered(source.Cached); err != nil {
 				return "", err
 			}
-			if err := r.fetches.do(ctx, r.src.life, attempt == 0, r.update); err != nil {
+			if err := r.fetches.Do(ctx, r.src.life, attempt == 0, r.update); err != nil {
 				return "", err
 			}
 		}
