@@ -2,7 +2,10 @@ package registry
 
 import (
 	"bytes"
+	"encoding/json"
 	"regexp"
+	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -12,21 +15,25 @@ import (
 // index is what a Helm repository lists. It is immutable.
 type index struct {
 	charts map[string][]chartVersion
+	count  int // of versions
 	// etag and modified are the validators of the answer that it came in.
 	etag, modified string
 }
 
 // chartVersion is one version of a chart as an index lists it.
 type chartVersion struct {
-	Version string   `yaml:"version"`
-	Digest  string   `yaml:"digest"`
-	URLs    []string `yaml:"urls"`
-	Created string   `yaml:"created"`
+	Version string   `json:"version"`
+	Digest  string   `json:"digest"`
+	URLs    []string `json:"urls"`
+	Created string   `json:"created"`
 }
 
 const (
 	maxCharts   = 50_000
 	maxVersions = 500_000 // of all charts together
+	maxURLs     = 5       // of one version
+	// maxDocument bounds what is read in one piece: a node takes many times the bytes that it was written with.
+	maxDocument = 8 << 20
 )
 
 // versions returns the versions of a chart in the order of the index.
@@ -51,52 +58,143 @@ func (i *index) find(chart, version string) (chartVersion, bool) {
 // parseIndex reads index.yaml, which may be JSON.
 func parseIndex(data []byte) (*index, error) {
 	out := &index{charts: map[string][]chartVersion{}}
-	versions := 0
-	add := func(part []byte) error {
-		var doc struct {
-			Entries map[string][]*chartVersion `yaml:"entries"`
+	if bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) && json.Valid(data) {
+		return out, out.addJSON(data)
+	}
+	if parts, ok := cutIndex(data); ok {
+		err := out.add(parts...)
+		if err == nil || len(data) > maxDocument {
+			return out, err
 		}
-		if err := yaml.Unmarshal(part, &doc); err != nil {
-			return fault.New(fault.Invalid, "read index: %w", err)
-		}
-		for name, list := range doc.Entries {
-			for _, v := range list {
-				if v == nil || v.Version == "" {
-					continue // Helm passes over them too
-				}
-				out.charts[name] = append(out.charts[name], *v)
-				versions++
-			}
-			if versions > maxVersions || len(out.charts) > maxCharts {
-				return fault.New(fault.Invalid, "read index: it lists more than %d charts or %d versions", maxCharts, maxVersions)
-			}
-		}
-		return nil
+		// An alias, say, that crosses the cuts.
 	}
-	if parts, ok := cutIndex(data); ok && each(parts, add) == nil {
-		return out, nil
-	}
-	out.charts, versions = map[string][]chartVersion{}, 0
-	var head struct {
-		APIVersion string    `yaml:"apiVersion"`
-		Entries    yaml.Node `yaml:"entries"`
-	}
-	if err := yaml.Unmarshal(data, &head); err != nil {
-		return nil, fault.New(fault.Invalid, "read index: %w", err)
-	}
-	if head.APIVersion == "" && head.Entries.Kind == 0 {
-		return nil, fault.New(fault.Invalid, "read index: this is not the index of a Helm repository")
-	}
-	return out, add(data)
+	return parseWhole(data)
 }
 
-func each(parts [][]byte, add func([]byte) error) error {
-	for _, p := range parts {
-		if err := add(p); err != nil {
-			return err
+func parseWhole(data []byte) (*index, error) {
+	out := &index{charts: map[string][]chartVersion{}}
+	return out, out.add(data)
+}
+
+func notAnIndex(why string) error {
+	return fault.New(fault.Invalid, "read index: this is not the index of a Helm repository%s", why)
+}
+
+func (i *index) addJSON(data []byte) error {
+	var doc struct {
+		APIVersion string                     `json:"apiVersion"`
+		Entries    map[string][]*chartVersion `json:"entries"`
+	}
+	if err := json.Unmarshal(data, &doc); err != nil {
+		return fault.New(fault.Invalid, "read index: %s", oneLine(err))
+	}
+	if doc.APIVersion == "" && doc.Entries == nil {
+		return notAnIndex("")
+	}
+	for name, list := range doc.Entries {
+		for _, v := range list {
+			if v != nil {
+				i.keep(name, *v)
+			}
+		}
+	}
+	return i.tooLarge()
+}
+
+// add reads documents with entries into the index. It goes through their nodes by hand: the decoder's time would
+// grow with the square of the number of keys.
+func (i *index) add(documents ...[]byte) error {
+	for _, data := range documents {
+		if len(data) > maxDocument {
+			return fault.New(fault.Invalid, "read index: %d bytes in one piece; what is not laid out as Helm does may have %d", len(data), maxDocument)
+		}
+		var doc yaml.Node
+		if err := yaml.Unmarshal(data, &doc); err != nil {
+			return notAnIndex(": " + oneLine(err))
+		}
+		if doc.Kind != yaml.DocumentNode || deref(doc.Content[0]).Kind != yaml.MappingNode {
+			return notAnIndex("")
+		}
+		root := fields(doc.Content[0])
+		entries := fields(root["entries"])
+		if root["apiVersion"] == nil && len(entries) == 0 {
+			return notAnIndex("")
+		}
+		for name, list := range entries {
+			if list = deref(list); list.Kind != yaml.SequenceNode && list.Tag != "!!null" {
+				return fault.New(fault.Invalid, "read index: line %d: the versions of chart %.100q are no list", list.Line, name)
+			}
+			for _, n := range list.Content {
+				i.keep(name, versionFrom(n))
+				if err := i.tooLarge(); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	return nil
+}
+
+// keep adds one version; Helm, too, passes over what has none.
+func (i *index) keep(chart string, v chartVersion) {
+	if v.Version == "" {
+		return
+	}
+	v.URLs = v.URLs[:min(len(v.URLs), maxURLs)]
+	i.charts[chart] = append(i.charts[chart], v)
+	i.count++
+}
+
+func (i *index) tooLarge() error {
+	if i.count > maxVersions || len(i.charts) > maxCharts {
+		return fault.New(fault.Invalid, "read index: it lists more than %d charts or %d versions", maxCharts, maxVersions)
+	}
+	return nil
+}
+
+func versionFrom(n *yaml.Node) chartVersion {
+	f := fields(n)
+	v := chartVersion{Version: text(f["version"]), Digest: text(f["digest"]), Created: text(f["created"])}
+	if urls := deref(f["urls"]); urls != nil && urls.Kind == yaml.SequenceNode {
+		for _, u := range urls.Content[:min(len(urls.Content), maxURLs)] {
+			v.URLs = append(v.URLs, text(u))
+		}
+	}
+	return v
+}
+
+func deref(n *yaml.Node) *yaml.Node {
+	for range 10 {
+		if n == nil || n.Kind != yaml.AliasNode {
+			break
+		}
+		n = n.Alias
+	}
+	return n
+}
+
+// fields returns the values of a mapping by key; anything else has none.
+func fields(n *yaml.Node) map[string]*yaml.Node {
+	out := map[string]*yaml.Node{}
+	if n = deref(n); n == nil || n.Kind != yaml.MappingNode {
+		return out
+	}
+	for k := 0; k+1 < len(n.Content); k += 2 {
+		out[n.Content[k].Value] = n.Content[k+1]
+	}
+	return out
+}
+
+func text(n *yaml.Node) string {
+	if n = deref(n); n == nil || n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
+		return ""
+	}
+	return n.Value
+}
+
+// oneLine makes an error of the YAML reader fit for a condition.
+func oneLine(err error) string {
+	return strings.Join(strings.Fields(err.Error()), " ")
 }
 
 // cutIndex cuts an index in the layout that Helm writes into one document for each chart, so that reading a large one
@@ -125,7 +223,7 @@ func cutIndex(data []byte) ([][]byte, bool) {
 		if i+1 < len(at) {
 			end = at[i+1][0]
 		}
-		parts = append(parts, append([]byte("entries:\n"), body[m[0]:end]...))
+		parts = append(parts, slices.Concat([]byte("entries:\n"), body[m[0]:end]))
 	}
 	return parts, len(parts) > 0
 }
