@@ -44,6 +44,8 @@ type state struct {
 	clusters []settings.Cluster
 	webhooks webhook.Secrets
 	problems []string
+	// access changes when what repositories are reached with does.
+	access string
 }
 
 func newEnvironment(c client.Client, cfg Config) *environment {
@@ -79,12 +81,18 @@ func (e *environment) load(ctx context.Context, r client.Reader) error {
 	trust, found := settings.NewTrust(maps[settings.KnownHostsName], maps[settings.TLSCertsName])
 	collect(found)
 	secrets := make([]*corev1.Secret, len(list.Items))
+	versions := []string{object.Hash([]any{maps[settings.KnownHostsName], maps[settings.TLSCertsName]})}
 	for i := range list.Items {
 		secrets[i] = &list.Items[i]
+		if secrets[i].Labels[v1alpha1.LabelSecretType] != "" {
+			versions = append(versions, secrets[i].Name+" "+secrets[i].ResourceVersion)
+		}
 		if secrets[i].Name == settingsSecret {
 			next.webhooks = webhookSecrets(secrets[i].Data)
 		}
 	}
+	slices.Sort(versions)
+	next.access = object.Hash(versions)
 	next.repos, found = settings.NewRepositories(secrets, trust)
 	collect(found)
 	next.clusters, found = settings.NewClusters(secrets)
@@ -298,8 +306,17 @@ func (e *environment) reload(ctx context.Context, wake <-chan struct{}, ctl *con
 		}
 		if e.current.Load().config.Version != before.config.Version {
 			e.refresh(ctx, ctl, func(*v1alpha1.Application) bool { return true })
+		} else if e.current.Load().access != before.access {
+			e.refresh(ctx, ctl, cannotCompare)
 		}
 	}
+}
+
+// cannotCompare reports whether an application waits for something that new credentials may bring.
+func cannotCompare(a *v1alpha1.Application) bool {
+	return slices.ContainsFunc(a.Status.Conditions, func(c v1alpha1.ApplicationCondition) bool {
+		return c.Type == v1alpha1.ConditionComparisonError
+	})
 }
 
 func (e *environment) refresh(ctx context.Context, ctl *controller.Controller, match func(*v1alpha1.Application) bool) {
