@@ -39,6 +39,7 @@ type environment struct {
 // state never changes once it is published.
 type state struct {
 	settings settings.Settings
+	belay    settings.Belay
 	config   reconcile.Config
 	repos    *settings.Repositories
 	clusters []settings.Cluster
@@ -55,7 +56,7 @@ func newEnvironment(c client.Client, cfg Config) *environment {
 // load reads everything through r. Input that cannot be read keeps its last good value and is logged.
 func (e *environment) load(ctx context.Context, r client.Reader) error {
 	maps := map[string]map[string]string{}
-	for _, name := range []string{settings.ConfigMapName, settings.ParamsName, settings.KnownHostsName, settings.TLSCertsName} {
+	for _, name := range []string{settings.ConfigMapName, settings.ParamsName, settings.KnownHostsName, settings.TLSCertsName, settings.BelayName} {
 		var cm corev1.ConfigMap
 		err := r.Get(ctx, client.ObjectKey{Namespace: e.cfg.Namespace, Name: name}, &cm)
 		if client.IgnoreNotFound(err) != nil {
@@ -77,6 +78,8 @@ func (e *environment) load(ctx context.Context, r client.Reader) error {
 	collect := func(p []settings.Problem) { problems = append(problems, p...) }
 	var found []settings.Problem
 	next.settings, found = settings.Parse(maps[settings.ConfigMapName], maps[settings.ParamsName], last)
+	collect(found)
+	next.belay, found = settings.ParseBelay(maps[settings.BelayName])
 	collect(found)
 	trust, found := settings.NewTrust(maps[settings.KnownHostsName], maps[settings.TLSCertsName])
 	collect(found)
@@ -134,7 +137,7 @@ func reconcileConfig(cfg Config, s *settings.Settings, maps map[string]map[strin
 		Excluded: func(group, kind string) bool {
 			return s.Resources.Excluded(group, kind, v1alpha1.InClusterServer)
 		},
-		Version: object.Hash([]any{maps[settings.ConfigMapName], maps[settings.ParamsName]}),
+		Version: object.Hash([]any{maps[settings.ConfigMapName], maps[settings.ParamsName], maps[settings.BelayName]}),
 	}
 }
 

@@ -143,7 +143,7 @@ func (p *planner) preview(ctx context.Context, app *v1alpha1.Application, opts c
 	}
 	app = app.DeepCopy()
 	r := &reconcile.Reconciler{
-		Source: p.repos, Renderer: newRenderer(runtime.GOMAXPROCS(0)), Destinations: p.clusters, Now: time.Now, Log: p.env.cfg.Log,
+		Source: p.repos, Renderer: newRenderer(runtime.GOMAXPROCS(0), newRemotes(p.env, p.repos)), Destinations: p.clusters, Now: time.Now, Log: p.env.cfg.Log,
 	}
 	if opts.LocalDir != "" {
 		dir, closeDir, err := openLocal(app, opts)

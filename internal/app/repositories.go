@@ -24,8 +24,11 @@ type repositories struct {
 }
 
 func newSource(cfg Config, env *environment) (*repositories, error) {
+	return openSources(cfg, env, observeRepositories())
+}
+
+func openSources(cfg Config, env *environment, observe observers) (*repositories, error) {
 	jitter := func() time.Duration { return rand.N(env.jitter() + 1) }
-	observe := observeRepositories()
 	g, err := git.New(git.Config{
 		CacheDir: filepath.Join(cfg.CacheDir, "git"), Now: time.Now, Credentials: env, Env: cfg.Env, AllowFile: cfg.AllowFile,
 		Interval: env.interval(), Jitter: jitter, Observe: observe.git, Log: cfg.Log,

@@ -93,7 +93,7 @@ func Run(ctx context.Context, cfg Config) error {
 		}
 	}()
 	clusters := newClusters(cfg, env)
-	renderer := newRenderer(runtime.GOMAXPROCS(0))
+	renderer := newRenderer(runtime.GOMAXPROCS(0), newRemotes(env, repos))
 	ctl := controller.New(controller.Options{
 		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Environment: env, Observer: newMetrics(mgr.GetClient(), mgr.Elected()),
 		Events: mgr.GetEventRecorder("belay"), Log: cfg.Log, Now: time.Now, Workers: cfg.Workers,

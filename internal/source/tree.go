@@ -203,3 +203,13 @@ func (d *openDir) ReadDir(n int) ([]fs.DirEntry, error) {
 	d.rest = d.rest[n:]
 	return out, nil
 }
+
+// OneFile returns a tree of a single file. It takes data over.
+func OneFile(name string, data []byte) (*Tree, error) {
+	if !fs.ValidPath(name) || strings.Contains(name, "/") {
+		return nil, fault.New(fault.Invalid, "%q is not the name of a file", name)
+	}
+	root := &node{mode: fs.ModeDir | 0o755, entries: []*node{{name: name, mode: 0o644, data: data}}}
+	root.seal()
+	return &Tree{root: root, bytes: int64(len(data))}, nil
+}

@@ -137,6 +137,7 @@ type Source struct {
 	mu      sync.Mutex
 	helm    map[string]*helmRepo // by key
 	oci     map[string]*ociRepo  // by key
+	files   map[string]*remoteFile
 	fetches map[string]*flight.Flight
 }
 
@@ -159,7 +160,7 @@ func New(cfg Config) (*Source, error) {
 	return &Source{
 		cfg: cfg, life: flight.NewLifetime(), store: newStore(cfg), transfers: semaphore.NewWeighted(maxTransfers),
 		wake: make(chan struct{}, 1), helm: map[string]*helmRepo{}, oci: map[string]*ociRepo{},
-		fetches: map[string]*flight.Flight{},
+		files: map[string]*remoteFile{}, fetches: map[string]*flight.Flight{},
 	}, nil
 }
 
