@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -19,8 +20,10 @@ import (
 	"github.com/belaycd/belay/internal/object"
 	"github.com/belaycd/belay/internal/project"
 	"github.com/belaycd/belay/internal/reconcile"
+	"github.com/belaycd/belay/internal/remote"
 	"github.com/belaycd/belay/internal/settings"
 	"github.com/belaycd/belay/internal/source/git"
+	"github.com/belaycd/belay/internal/source/registry"
 	"github.com/belaycd/belay/internal/source/webhook"
 )
 
@@ -37,11 +40,14 @@ type environment struct {
 // state never changes once it is published.
 type state struct {
 	settings settings.Settings
+	belay    settings.Belay
 	config   reconcile.Config
 	repos    *settings.Repositories
 	clusters []settings.Cluster
 	webhooks webhook.Secrets
 	problems []string
+	// access changes when what repositories are reached with does.
+	access string
 }
 
 func newEnvironment(c client.Client, cfg Config) *environment {
@@ -51,7 +57,7 @@ func newEnvironment(c client.Client, cfg Config) *environment {
 // load reads everything through r. Input that cannot be read keeps its last good value and is logged.
 func (e *environment) load(ctx context.Context, r client.Reader) error {
 	maps := map[string]map[string]string{}
-	for _, name := range []string{settings.ConfigMapName, settings.ParamsName, settings.KnownHostsName, settings.TLSCertsName} {
+	for _, name := range []string{settings.ConfigMapName, settings.ParamsName, settings.KnownHostsName, settings.TLSCertsName, settings.BelayName} {
 		var cm corev1.ConfigMap
 		err := r.Get(ctx, client.ObjectKey{Namespace: e.cfg.Namespace, Name: name}, &cm)
 		if client.IgnoreNotFound(err) != nil {
@@ -74,15 +80,23 @@ func (e *environment) load(ctx context.Context, r client.Reader) error {
 	var found []settings.Problem
 	next.settings, found = settings.Parse(maps[settings.ConfigMapName], maps[settings.ParamsName], last)
 	collect(found)
+	next.belay, found = settings.ParseBelay(maps[settings.BelayName])
+	collect(found)
 	trust, found := settings.NewTrust(maps[settings.KnownHostsName], maps[settings.TLSCertsName])
 	collect(found)
 	secrets := make([]*corev1.Secret, len(list.Items))
+	versions := []string{object.Hash([]any{maps[settings.KnownHostsName], maps[settings.TLSCertsName]})}
 	for i := range list.Items {
 		secrets[i] = &list.Items[i]
+		if secrets[i].Labels[v1alpha1.LabelSecretType] != "" {
+			versions = append(versions, secrets[i].Name+" "+secrets[i].ResourceVersion)
+		}
 		if secrets[i].Name == settingsSecret {
 			next.webhooks = webhookSecrets(secrets[i].Data)
 		}
 	}
+	slices.Sort(versions)
+	next.access = object.Hash(versions)
 	next.repos, found = settings.NewRepositories(secrets, trust)
 	collect(found)
 	next.clusters, found = settings.NewClusters(secrets)
@@ -127,7 +141,7 @@ func reconcileConfig(cfg Config, s *settings.Settings, maps map[string]map[strin
 		Excluded: func(group, kind string) bool {
 			return s.Resources.Excluded(group, kind, v1alpha1.InClusterServer)
 		},
-		Version: object.Hash([]any{maps[settings.ConfigMapName], maps[settings.ParamsName]}),
+		Version: object.Hash([]any{maps[settings.ConfigMapName], maps[settings.ParamsName], maps[settings.BelayName]}),
 	}
 }
 
@@ -158,6 +172,27 @@ func (e *environment) Credentials(repoURL string) (git.Credentials, error) {
 		InsecureIgnoreHostKey: c.InsecureIgnoreHostKey, Insecure: c.Insecure, CA: []byte(c.CA),
 		TLSClientCert: []byte(c.TLSClientCert.Reveal()), TLSClientKey: []byte(c.TLSClientKey.Reveal()),
 		Proxy: c.Proxy.Reveal(), NoProxy: c.NoProxy,
+	}, nil
+}
+
+// Access implements registry.AccessStore. An OCI registry may be written with or without a scheme, here as in its Secret.
+func (e *environment) Access(repoURL, project string) (registry.Access, error) {
+	repos := e.current.Load().repos
+	c, err := repos.For(repoURL, project)
+	if plain, ok := strings.CutPrefix(repoURL, "oci://"); err == nil && ok && c.SecretName == "" {
+		c, err = repos.For(plain, project)
+	}
+	if err != nil {
+		return registry.Access{}, err
+	}
+	return registry.Access{
+		Access: remote.Access{
+			Username: c.Username.Reveal(), Password: c.Password.Reveal(), BearerToken: c.BearerToken.Reveal(),
+			Insecure: c.Insecure, CA: []byte(c.CA),
+			TLSClientCert: []byte(c.TLSClientCert.Reveal()), TLSClientKey: []byte(c.TLSClientKey.Reveal()),
+			Proxy: c.Proxy.Reveal(), NoProxy: c.NoProxy,
+		},
+		PlainHTTP: c.InsecureOCIForceHTTP, Scope: c.Project,
 	}, nil
 }
 
@@ -278,8 +313,17 @@ func (e *environment) reload(ctx context.Context, wake <-chan struct{}, ctl *con
 		}
 		if e.current.Load().config.Version != before.config.Version {
 			e.refresh(ctx, ctl, func(*v1alpha1.Application) bool { return true })
+		} else if e.current.Load().access != before.access {
+			e.refresh(ctx, ctl, cannotCompare)
 		}
 	}
+}
+
+// cannotCompare reports whether an application waits for something that new credentials may bring.
+func cannotCompare(a *v1alpha1.Application) bool {
+	return slices.ContainsFunc(a.Status.Conditions, func(c v1alpha1.ApplicationCondition) bool {
+		return c.Type == v1alpha1.ConditionComparisonError
+	})
 }
 
 func (e *environment) refresh(ctx context.Context, ctl *controller.Controller, match func(*v1alpha1.Application) bool) {

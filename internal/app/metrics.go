@@ -111,7 +111,31 @@ func (m *metrics) Forgotten(key types.NamespacedName) {
 	m.syncTime.DeletePartialMatch(labels)
 }
 
-// observeGit returns the observer of requests to repositories.
+// observers are told of requests to repositories.
+type observers struct {
+	git, registry func(repo, kind string, took time.Duration, err error)
+}
+
+func observeRepositories() observers {
+	return observers{git: observeGit(), registry: observeRegistries()}
+}
+
+// observeRegistries counts requests to Helm repositories and OCI registries.
+func observeRegistries() func(repo, kind string, took time.Duration, err error) {
+	requests := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "belay_registry_request_total", Help: "Requests to Helm repositories and OCI registries.",
+	}, []string{"repo", "request_type", "result"})
+	rtmetrics.Registry.MustRegister(requests)
+	return func(repo, kind string, _ time.Duration, err error) {
+		result := "ok"
+		if err != nil {
+			result = "error"
+		}
+		requests.WithLabelValues(repo, kind, result).Inc()
+	}
+}
+
+// observeGit counts and measures requests to Git repositories.
 func observeGit() func(repo, kind string, took time.Duration, err error) {
 	requests := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "argocd_git_request_total", Help: "Requests to Git repositories.",

@@ -21,7 +21,6 @@ import (
 	"github.com/belaycd/belay/internal/object"
 	"github.com/belaycd/belay/internal/reconcile"
 	"github.com/belaycd/belay/internal/source"
-	"github.com/belaycd/belay/internal/source/git"
 	"github.com/belaycd/belay/internal/source/local"
 )
 
@@ -57,7 +56,7 @@ func OpenPlanner(env []string, cacheDir string) cli.PlannerFunc {
 // planner implements cli.Planner.
 type planner struct {
 	env      *environment
-	repos    *git.Source
+	repos    *repositories
 	clusters *clusters
 	stop     context.CancelFunc
 	done     chan error
@@ -144,7 +143,7 @@ func (p *planner) preview(ctx context.Context, app *v1alpha1.Application, opts c
 	}
 	app = app.DeepCopy()
 	r := &reconcile.Reconciler{
-		Source: p.repos, Renderer: newRenderer(runtime.GOMAXPROCS(0)), Destinations: p.clusters, Now: time.Now, Log: p.env.cfg.Log,
+		Source: p.repos, Renderer: newRenderer(runtime.GOMAXPROCS(0), newRemotes(p.env, p.repos)), Destinations: p.clusters, Now: time.Now, Log: p.env.cfg.Log,
 	}
 	if opts.LocalDir != "" {
 		dir, closeDir, err := openLocal(app, opts)

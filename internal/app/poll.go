@@ -15,7 +15,7 @@ import (
 
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/fault"
-	"github.com/belaycd/belay/internal/source/git"
+	"github.com/belaycd/belay/internal/source"
 	"github.com/belaycd/belay/internal/source/webhook"
 )
 
@@ -27,39 +27,36 @@ func poll(ctx context.Context, p parts) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	return p.repos.Poll(ctx, func() []string { return reposInUse(ctx, p) }, func(m git.Movement) {
-		err := p.ctl.Moved(ctx, func(a *v1alpha1.Application) bool { return uses(a, m.RepoURL) })
+	return p.repos.poll(ctx, func() []source.Request { return requestsInUse(ctx, p) }, func(repo string, match func(v1alpha1.ApplicationSource) bool) {
+		err := p.ctl.Moved(ctx, func(a *v1alpha1.Application) bool { return slices.ContainsFunc(a.Spec.GetSources(), match) })
 		if err != nil {
-			p.ctl.Log.Warn("wake applications", "repository", git.Redact(m.RepoURL), "error", err.Error())
+			p.ctl.Log.Warn("wake applications", "repository", source.Redact(repo), "error", err.Error())
 		}
 	})
 }
 
-// reposInUse lists the repositories of all Applications, each spelling once.
-func reposInUse(ctx context.Context, p parts) []string {
+// requestsInUse lists what all Applications ask for, each once.
+func requestsInUse(ctx context.Context, p parts) []source.Request {
 	var list v1alpha1.ApplicationList
 	if err := p.mgr.GetClient().List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
 		return nil // only when the cache stops
 	}
-	seen := map[string]bool{}
-	var urls []string
+	seen := map[source.Request]bool{}
+	var out []source.Request
 	for i := range list.Items {
-		for _, src := range list.Items[i].Spec.GetSources() {
-			// Each spelling counts: a mirror belongs to an address as it is written.
-			if key := src.RepoURL; src.Chart == "" && !seen[key] {
-				seen[key] = true
-				urls = append(urls, src.RepoURL)
+		app := &list.Items[i]
+		for _, src := range app.Spec.GetSources() {
+			if req := source.RequestFor(src, app.Spec.ProjectName()); !seen[req] {
+				seen[req] = true
+				out = append(out, req)
 			}
 		}
 	}
-	slices.Sort(urls)
-	return urls
+	return out
 }
 
 func uses(a *v1alpha1.Application, repoURL string) bool {
-	return slices.ContainsFunc(a.Spec.GetSources(), func(s v1alpha1.ApplicationSource) bool {
-		return git.SameURL(s.RepoURL, repoURL)
-	})
+	return slices.ContainsFunc(a.Spec.GetSources(), fromGit(repoURL))
 }
 
 // serveWebhook answers POST /api/webhook until ctx ends.
@@ -102,7 +99,7 @@ func webhookHandler(ctx context.Context, p parts) http.Handler {
 		if event.Empty() {
 			return
 		}
-		for _, repoURL := range reposInUse(ctx, p) {
+		for _, repoURL := range gitURLs(requestsInUse(ctx, p)) {
 			switch {
 			case !event.Matches(repoURL):
 			case leads(p):
@@ -124,8 +121,8 @@ func refuse(w http.ResponseWriter, err error) {
 
 // refreshRepo asks a remote for its refs; Poll's callback wakes applications if any moved.
 func refreshRepo(ctx context.Context, p parts, repoURL string) {
-	if _, err := p.repos.Refresh(ctx, repoURL); err != nil && ctx.Err() == nil {
-		p.ctl.Log.Warn("look at repository after a webhook", "repository", git.Redact(repoURL), "error", err.Error())
+	if _, err := p.repos.git.Refresh(ctx, repoURL); err != nil && ctx.Err() == nil {
+		p.ctl.Log.Warn("look at repository after a webhook", "repository", source.Redact(repoURL), "error", err.Error())
 	}
 }
 

@@ -10,8 +10,9 @@ import (
 	"github.com/belaycd/belay/internal/render/plain"
 )
 
-// newRenderer stacks the renderers: a kept result first, then a turn among the concurrent ones, then the work.
-func newRenderer(concurrent int) *render.Cache {
+// newRenderer stacks the renderers: a kept result first, then what is needed from elsewhere, then a turn among the concurrent
+// ones, then the work.
+func newRenderer(concurrent int, remotes render.Remotes) *render.Cache {
 	by := render.New(render.Renderers{Directory: plain.New(jsonnet.New()), Kustomize: kustomize.New(), Helm: helm.New()})
-	return render.NewCache(render.Limit(by, render.LimitOptions{Concurrent: concurrent}), render.CacheOptions{Now: time.Now})
+	return render.NewCache(render.WithRemotes(render.Limit(by, render.LimitOptions{Concurrent: concurrent}), remotes), render.CacheOptions{Now: time.Now, Remotes: remotes})
 }

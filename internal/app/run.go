@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
-	"path/filepath"
 	"runtime"
 	"time"
 
@@ -26,7 +24,6 @@ import (
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/controller"
 	"github.com/belaycd/belay/internal/reconcile"
-	"github.com/belaycd/belay/internal/source/git"
 )
 
 // Config is everything that `belay run` is told.
@@ -96,7 +93,7 @@ func Run(ctx context.Context, cfg Config) error {
 		}
 	}()
 	clusters := newClusters(cfg, env)
-	renderer := newRenderer(runtime.GOMAXPROCS(0))
+	renderer := newRenderer(runtime.GOMAXPROCS(0), newRemotes(env, repos))
 	ctl := controller.New(controller.Options{
 		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Environment: env, Observer: newMetrics(mgr.GetClient(), mgr.Elected()),
 		Events: mgr.GetEventRecorder("belay"), Log: cfg.Log, Now: time.Now, Workers: cfg.Workers,
@@ -115,7 +112,7 @@ func Run(ctx context.Context, cfg Config) error {
 type parts struct {
 	mgr      ctrl.Manager
 	env      *environment
-	repos    *git.Source
+	repos    *repositories
 	clusters *clusters
 	ctl      *controller.Controller
 }
@@ -200,12 +197,4 @@ func orOff(addr string) string {
 		return "0"
 	}
 	return addr
-}
-
-func newSource(cfg Config, env *environment) (*git.Source, error) {
-	return git.New(git.Config{
-		CacheDir: filepath.Join(cfg.CacheDir, "git"), Now: time.Now, Credentials: env, Env: cfg.Env, AllowFile: cfg.AllowFile,
-		Interval: env.interval(), Jitter: func() time.Duration { return rand.N(env.jitter() + 1) },
-		Observe: observeGit(), Log: cfg.Log,
-	})
 }

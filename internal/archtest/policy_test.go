@@ -35,6 +35,8 @@ func layers() []layer {
 		{"internal/fault", 0, pure, "every stage classifies errors, so that the kinds know no stage"},
 		{"internal/object", 0, pure, "identities are shared by all stages, so that they know no stage"},
 		{"internal/glob", 0, pure, "one meaning of a glob, wherever a setting or a project holds one"},
+		{"internal/flight", 0, pure, "sharing one run among callers knows nothing of what is run"},
+		{"internal/remote", 0, world, "what credentials are given to is decided in one place, for whatever speaks HTTP"},
 		{"internal/source", 1, pure, "a commit is named before anything is done with it"},
 		{"internal/render", 2, pure, "a render that depends on content and parameters alone can be cached and repeated"},
 		{"internal/settings", 3, pure, "settings are read from objects that others fetched, so that a table test covers them"},

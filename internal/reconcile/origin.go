@@ -21,11 +21,13 @@ type origin struct {
 	revisions []source.Revision
 	// listed says that the sources were written as a list. The status then has lists as well, even of one.
 	listed bool
+	// project is the application's: some repositories have credentials for one project only.
+	project string
 }
 
 // originOf returns the sources that an application follows.
 func originOf(spec *v1alpha1.ApplicationSpec) origin {
-	return origin{sources: spec.GetSources(), listed: len(spec.Sources) > 0}
+	return origin{sources: spec.GetSources(), listed: len(spec.Sources) > 0, project: spec.ProjectName()}
 }
 
 // known reports whether it is known what the sources' target revisions mean.
@@ -135,7 +137,7 @@ func (o origin) permit(p Permissions) error {
 func (o origin) onlyFiles(i int) bool { return o.listed && o.sources[i].IsRefOnly() }
 
 // request says which content source i asks for.
-func (o origin) request(i int) source.Request { return source.RequestFor(o.sources[i]) }
+func (o origin) request(i int) source.Request { return source.RequestFor(o.sources[i], o.project) }
 
 // revisionsOf resolves each source by itself. Of each repository a fresh look is taken once.
 func (r *Reconciler) revisionsOf(ctx context.Context, o origin, fresh source.Freshness) ([]source.Revision, error) {

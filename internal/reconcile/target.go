@@ -11,12 +11,13 @@ import (
 // asked returns the sources that the operation under way is about. They are its own in a rollback; otherwise they are
 // the application's.
 func (s *run) asked() (o origin, own bool) {
+	project := s.app.Spec.ProjectName()
 	switch op := s.state.Operation.Sync; {
 	case op == nil:
 	case len(op.Sources) > 0: // first, because a rollback of Argo CD sets an empty source beside them
-		return origin{sources: op.Sources, listed: true}, true
+		return origin{sources: op.Sources, listed: true, project: project}, true
 	case op.Source != nil:
-		return origin{sources: v1alpha1.ApplicationSources{*op.Source}}, true
+		return origin{sources: v1alpha1.ApplicationSources{*op.Source}, project: project}, true
 	}
 	return originOf(&s.app.Spec), false
 }

@@ -26,6 +26,8 @@ type CacheOptions struct {
 	// MaxEntries (10,000) and MaxBytes (256 MiB, estimated) bound what is kept.
 	MaxEntries int
 	MaxBytes   int64
+	// Remotes tells what remotes mean that a render has opened; without it such a render is not reused.
+	Remotes Remotes
 }
 
 // variantsPerSpec bounds the results kept for one spec: a few branches or revisions that alternate.
@@ -217,6 +219,9 @@ func (c *Cache) lookup(files source.FS, spec Spec, key specKey, root string) (Ca
 			continue
 		}
 		if roots[i] != root && !e.trace.Matches(files, spec.Refs) {
+			continue
+		}
+		if !e.trace.remotesMatch(c.opts.Remotes) {
 			continue
 		}
 		c.mu.Lock()

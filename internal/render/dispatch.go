@@ -30,6 +30,9 @@ func (d dispatcher) Render(ctx context.Context, files source.FS, spec Spec) (Man
 	if err := ctx.Err(); err != nil {
 		return Manifests{}, err
 	}
+	if spec.Source.Chart != "" {
+		spec.Source.Path = "." // the tree is the chart itself
+	}
 	dir, err := CleanPath(spec.Source.Path)
 	if err != nil {
 		return Manifests{}, err

@@ -19,6 +19,8 @@ type Trace struct {
 	revision bool
 	// volatile says that something was seen that cannot be compared; such a trace matches nothing.
 	volatile bool
+	// remotes are what was opened besides the tree.
+	remotes []remoteSight
 }
 
 // sight is one look at a path.

@@ -124,6 +124,24 @@ func (r *Repositories) own(key, project string) (entry, bool) {
 	return entry{}, false
 }
 
+// Named returns the address of the repository whose Secret has that display name, for applications of project; "" when
+// there is none.
+func (r *Repositories) Named(name, project string) string {
+	found := ""
+	for _, entries := range r.exact {
+		for _, e := range entries {
+			c := e.credentials
+			if c.Name != name || c.Project != "" && c.Project != project || e.err != nil {
+				continue
+			}
+			if u := c.url.Reveal(); found == "" || u < found {
+				found = u
+			}
+		}
+	}
+	return found
+}
+
 func (r *Repositories) template(key, project string) (entry, bool) {
 	for _, e := range r.prefixes {
 		if p := e.credentials.Project; (p == "" || p == project) && covers(e.prefix.Reveal(), key) {
@@ -153,6 +171,7 @@ func hostOf(repoURL string) string {
 		return strings.ToLower(u.Hostname())
 	}
 	host, _, _ := strings.Cut(strings.TrimSpace(repoURL), ":")
+	host, _, _ = strings.Cut(host, "/") // an OCI registry without a scheme
 	if _, after, ok := strings.Cut(host, "@"); ok {
 		host = after
 	}

@@ -38,6 +38,8 @@ type Settings struct {
 	Scripts []Customization
 
 	Render render.Options
+	// OCIMediaTypes are the media types of layers from which manifests are read.
+	OCIMediaTypes []string
 
 	// URL is the address of the user interface.
 	URL string
@@ -100,7 +102,11 @@ func Default() Settings {
 		Tracking:       object.Tracking{Method: object.ByAnnotation},
 		Resources:      Filter{exclusions: shippedExclusions()},
 		Compare:        Compare{IgnoreStatus: IgnoreStatusOfAll, IgnoreDifferencesOnUpdates: true},
-		Render:         render.Options{HelmValuesFileSchemes: []string{"http", "https"}},
+		OCIMediaTypes: []string{
+			"application/vnd.oci.image.layer.v1.tar", "application/vnd.oci.image.layer.v1.tar+gzip",
+			"application/vnd.cncf.helm.chart.content.v1.tar+gzip",
+		},
+		Render: render.Options{HelmValuesFileSchemes: []string{"http", "https"}},
 		Controller: Controller{
 			StatusProcessors: 20, OperationProcessors: 10, Parallelism: 20,
 			SelfHealBackoff: 2 * time.Second, SelfHealBackoffFactor: 3, SelfHealBackoffCap: 300 * time.Second,
@@ -180,4 +186,5 @@ func readParams(r *reader, s *Settings) {
 	value(r, "controller.diff.server.side", &c.ServerSideDiff, boolean)
 	value(r, "controller.resource.health.persist", &c.PersistHealth, boolean)
 	value(r, "reposerver.max.combined.directory.manifests.size", &s.Render.MaxDirectoryBytes, size)
+	value(r, "reposerver.oci.layer.media.types", &s.OCIMediaTypes, commaList)
 }

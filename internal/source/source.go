@@ -30,11 +30,18 @@ type Request struct {
 	TagPrefix string
 	// Chart is the name of a chart of a Helm repository; empty for Git and for OCI artifacts of manifests.
 	Chart string
+	// Project is the AppProject of the application: credentials may be limited to it.
+	Project string
+	// PassCredentials sends the credentials of a Helm repository to other hosts too that it refers to.
+	PassCredentials bool
 }
 
-// RequestFor says which content an application's source asks for.
-func RequestFor(src v1alpha1.ApplicationSource) Request {
-	return Request{RepoURL: src.RepoURL, Target: src.TargetRevision, TagPrefix: src.TagPrefix, Chart: src.Chart}
+// RequestFor says which content a source of an application of project asks for.
+func RequestFor(src v1alpha1.ApplicationSource, project string) Request {
+	return Request{
+		RepoURL: src.RepoURL, Target: src.TargetRevision, TagPrefix: src.TagPrefix, Chart: src.Chart, Project: project,
+		PassCredentials: src.Chart != "" && src.Helm != nil && src.Helm.PassCredentials,
+	}
 }
 
 // Freshness says how old the knowledge of a remote may be.

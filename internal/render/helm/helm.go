@@ -24,8 +24,8 @@ import (
 
 const maxReleaseName = 53
 
-// New returns the renderer for charts. Charts and values come from the snapshot alone: missing dependencies, remote
-// value files and remote schemas are errors, lookup finds nothing, and no process is started.
+// New returns the renderer for charts. Charts and values come from the snapshot, and dependencies that are missing there from
+// the remotes of the render. Remote schemas are errors, lookup finds nothing, and no process is started.
 func New() render.Renderer { return renderer{} }
 
 type renderer struct{}
@@ -36,7 +36,7 @@ func (renderer) Render(ctx context.Context, files source.FS, spec render.Spec) (
 	if err != nil {
 		return render.Manifests{}, err
 	}
-	r := &release{files: files, dir: dir, spec: spec, env: render.BuildEnv(files, spec)}
+	r := &release{files: files, opener: files, dir: dir, spec: spec, env: render.BuildEnv(files, spec)}
 	if spec.Source.Helm != nil {
 		r.options = *spec.Source.Helm
 	}
@@ -60,7 +60,9 @@ func (renderer) Render(ctx context.Context, files source.FS, spec render.Spec) (
 
 // release is one render of a chart.
 type release struct {
-	files   source.FS
+	files source.FS
+	// opener is the tree that is told what remotes are opened: files, but for a chart that is itself a remote.
+	opener  source.FS
 	dir     string
 	spec    render.Spec
 	options v1alpha1.ApplicationSourceHelm

@@ -5,7 +5,6 @@ import (
 	"context"
 	"io/fs"
 	"path"
-	"strings"
 
 	semver "github.com/Masterminds/semver/v3"
 	"helm.sh/helm/v4/pkg/chart/loader/archive"
@@ -118,47 +117,6 @@ func (w *chartWalker) entry(ctx context.Context, rel string, depth int) error {
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	w.found = append(w.found, &archive.BufferedFile{Name: rel, Data: data})
-	return nil
-}
-
-// requireDependencies finds the dependencies that are not vendored in charts/. Those with a file:// repository are
-// loaded from there, as `helm dependency build` would; any other would need the network.
-func (r *release) requireDependencies(ctx context.Context, c *chart.Chart, dir string, depth int) error {
-	present := map[string]bool{}
-	for _, d := range c.Dependencies() {
-		present[d.Name()] = true
-	}
-	var missing []string
-	for _, d := range c.Metadata.Dependencies {
-		if d == nil || present[d.Name] {
-			continue
-		}
-		local, ok := strings.CutPrefix(d.Repository, "file://")
-		if !ok {
-			missing = append(missing, d.Name+" "+d.Version)
-			continue
-		}
-		if depth >= 8 {
-			return fault.New(fault.Invalid, "chart %s: dependencies refer to each other more than %d levels deep", dir, depth)
-		}
-		at, err := render.Resolve(dir, local)
-		if err != nil {
-			return fault.New(fault.KindOf(err), "chart %s: dependency %s: %w", dir, d.Name, err)
-		}
-		sub, err := r.loadDir(ctx, at, depth+1)
-		if err != nil {
-			return err
-		}
-		if !satisfies(d.Version, sub.Metadata.Version) {
-			return fault.New(fault.Invalid, "chart %s: dependency %s wants version %s, %s has %s", dir, d.Name, d.Version, at, sub.Metadata.Version)
-		}
-		c.AddDependency(sub)
-		present[d.Name] = true
-	}
-	if len(missing) > 0 {
-		return fault.New(fault.Invalid, "chart %s: dependencies are missing in %s: %s; run `helm dependency build` and commit the result, "+
-			"renders reach no network", dir, path.Join(dir, "charts"), strings.Join(missing, ", "))
-	}
 	return nil
 }
 

@@ -29,35 +29,34 @@ func suspicious(data []byte) bool {
 	return false
 }
 
-// inspect refuses a kustomization that would make the library clone a repository, fetch a URL or run a program:
-// the library has no switch against the first two. Kustomizations above suspicion are not parsed twice.
-func (t *tree) inspect(name string, data []byte) error {
+// inspect refuses a kustomization that would make the library clone a repository, fetch a URL or run a program: the library
+// has no switch against the first two. What may be opened stands as a path in the text that is returned. Kustomizations
+// above suspicion are not parsed twice.
+func (t *tree) inspect(name string, data []byte) ([]byte, error) {
 	t.read = append(t.read, kustomization{name, data})
 	if len(t.read) > maxKustomizations {
-		return fault.New(fault.Invalid, "%s: the build reads more than %d kustomizations", name, maxKustomizations)
+		return nil, fault.New(fault.Invalid, "%s: the build reads more than %d kustomizations", name, maxKustomizations)
 	}
-	if !suspicious(data) {
-		return nil
+	if !suspicious(data) && !strings.HasPrefix(name, remotePrefix) {
+		return data, nil
 	}
 	var k types.Kustomization
 	if err := k.Unmarshal(data); err != nil {
-		return nil // the library stops at the same error, before it follows any reference
+		return data, nil // the library stops at the same error, before it follows any reference
 	}
 	k.FixKustomization()
 	if len(k.OpenAPI) > 0 && !t.ownSchema {
-		return errOwnSchema
+		return nil, errOwnSchema
 	}
 	if len(k.HelmCharts) > 0 || len(k.HelmChartInflationGenerator) > 0 {
-		return fault.New(fault.Invalid, "%s: helmCharts are not supported: a build starts no process; "+
+		return nil, fault.New(fault.Invalid, "%s: helmCharts are not supported: a build starts no process; "+
 			"render the chart as a source of its own", place(name, data, "helmChart"))
 	}
-	for _, ref := range references(&k) {
-		if ref.isRemote() {
-			return fault.New(fault.Denied, "%s: %s: remote reference %q is refused: builds reach no network; "+
-				"copy it into the repository", place(name, data, ref.path), ref.field, redact(ref.path))
-		}
+	out, err := t.mountRemotes(name, data, &k)
+	if err != nil {
+		return nil, err
 	}
-	return t.inspectPlugins(name, &k)
+	return out, t.inspectPlugins(name, &k)
 }
 
 // reference is one path of a kustomization.
@@ -271,7 +270,7 @@ func (t *tree) findMissing() error {
 		}
 		k.FixKustomization()
 		for _, ref := range references(&k) {
-			if path.IsAbs(ref.path) {
+			if path.IsAbs(ref.path) || ref.isRemote() {
 				continue
 			}
 			target := path.Join(mount, path.Dir(file.name), ref.path)
@@ -283,7 +282,7 @@ func (t *tree) findMissing() error {
 				continue // may be an inline patch of one line
 			}
 			if !t.Exists(target) {
-				return fault.New(fault.Invalid, "%s: %s: %s does not exist", place(file.name, file.data, ref.path), ref.field, rel)
+				return fault.New(fault.Invalid, "%s: %s: %s does not exist", t.shown(place(file.name, file.data, ref.path)), ref.field, t.shown(rel))
 			}
 		}
 	}

@@ -20,8 +20,8 @@ import (
 	"github.com/belaycd/belay/internal/source"
 )
 
-// New returns the renderer for kustomizations. Remote bases, Helm charts and plugins are refused: a render neither
-// reaches the network nor starts a process.
+// New returns the renderer for kustomizations. Remote bases come from the remotes of the render; Helm charts and plugins are
+// refused: a build neither reaches the network nor starts a process.
 func New() render.Renderer { return &renderer{} }
 
 type renderer struct {
@@ -43,7 +43,7 @@ func (r *renderer) Render(ctx context.Context, files source.FS, spec render.Spec
 	if o := spec.Source.Kustomize; o != nil && o.Version != "" {
 		warnings = append(warnings, "spec.source.kustomize.version is ignored: kustomize is built in")
 	}
-	b := &build{ctx: ctx, files: files, dir: dir, options: options}
+	b := &build{ctx: ctx, files: files, project: spec.Project, dir: dir, options: options}
 	if err := b.overlay(spec); err != nil {
 		return render.Manifests{}, err
 	}
@@ -82,6 +82,7 @@ func (r *renderer) alone(b *build) (resmap.ResMap, error) {
 type build struct {
 	ctx     context.Context
 	files   source.FS
+	project string
 	dir     string
 	options options
 	// edited holds the root kustomization after overrides, by path from the repository root.
@@ -103,7 +104,7 @@ func (b *build) run(ownSchema bool) (resmap.ResMap, error) {
 	if missing := b.fs.findMissing(); missing != nil {
 		return nil, missing
 	}
-	return nil, fault.New(fault.Invalid, "kustomize build %s: %s", b.dir, relativize(err.Error()))
+	return nil, fault.New(fault.Invalid, "kustomize build %s: %s", b.dir, b.fs.shown(relativize(err.Error())))
 }
 
 // build runs the library on one directory. A panic in it is an error of this kustomization and of no other.

@@ -42,6 +42,9 @@ type tree struct {
 	bytes  int64
 	read   []kustomization // in the order of reading
 
+	project string
+	mounts  []mounted
+
 	pluginDepth int // builds within builds, for the configurations of plugins
 }
 
@@ -54,7 +57,8 @@ type kustomization struct {
 var _ filesys.FileSystem = (*tree)(nil)
 
 func newTree(b *build, ownSchema bool) *tree {
-	return &tree{ctx: b.ctx, files: b.files, options: b.options, edited: b.edited, ownSchema: ownSchema}
+	return &tree{ctx: b.ctx, files: b.files, options: b.options, edited: b.edited, ownSchema: ownSchema,
+		project: b.project}
 }
 
 func (t *tree) refuse(err error) error {
@@ -91,7 +95,8 @@ func (t *tree) stat(name string) (fs.FileInfo, error) {
 	if err := t.ctx.Err(); err != nil {
 		return nil, t.refuse(err)
 	}
-	info, err := t.files.Stat(rel)
+	files, in := t.at(rel)
+	info, err := files.Stat(in)
 	return info, t.note("look for "+rel, err)
 }
 
@@ -127,7 +132,8 @@ func (t *tree) ReadFile(name string) ([]byte, error) {
 	}
 	data, isEdited := t.edited[rel]
 	if !isEdited {
-		if data, err = t.files.ReadFile(rel); err != nil {
+		files, in := t.at(rel)
+		if data, err = files.ReadFile(in); err != nil {
 			return nil, t.note("read "+rel, err)
 		}
 	}
@@ -135,7 +141,7 @@ func (t *tree) ReadFile(name string) ([]byte, error) {
 		return nil, t.refuse(err)
 	}
 	if isKustomization(rel) {
-		if err := t.inspect(rel, data); err != nil {
+		if data, err = t.inspect(rel, data); err != nil {
 			return nil, t.refuse(err)
 		}
 	}
@@ -181,7 +187,8 @@ func (t *tree) ReadDir(name string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries, err := t.files.ReadDir(rel)
+	files, in := t.at(rel)
+	entries, err := files.ReadDir(in)
 	if err != nil {
 		return nil, t.note("list "+rel, err)
 	}

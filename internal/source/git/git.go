@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/belaycd/belay/internal/fault"
+	"github.com/belaycd/belay/internal/flight"
 	"github.com/belaycd/belay/internal/source"
 )
 
@@ -110,7 +111,7 @@ type Source struct {
 	errors  *classifier
 	readers *readers
 	cache   *cache
-	life    *lifetime
+	life    *flight.Lifetime
 	wake    chan struct{} // has an element when there is news for Poll
 
 	mu    sync.Mutex
@@ -139,7 +140,7 @@ func New(cfg Config) (*Source, error) {
 	s := &Source{
 		cfg: cfg, git: newProgram(cfg, home, tmp), errors: newClassifier(),
 		readers: &readers{max: cfg.MaxReaders}, cache: newCache(cfg.CacheBytes),
-		life: newLifetime(), wake: make(chan struct{}, 1), repos: map[string]*repo{},
+		life: flight.NewLifetime(), wake: make(chan struct{}, 1), repos: map[string]*repo{},
 	}
 	s.removeLeftovers(tmp)
 	return s, nil
@@ -166,7 +167,7 @@ func (s *Source) removeLeftovers(tmp string) {
 
 // Close ends all processes and waits for background work. Snapshots cannot be read afterwards.
 func (s *Source) Close() error {
-	s.life.end()
+	s.life.End()
 	return nil
 }
 

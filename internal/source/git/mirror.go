@@ -145,7 +145,7 @@ func (r *repo) repair(ctx context.Context, clone int) error {
 	r.damaged = true
 	r.mu.Unlock()
 	// Whichever run comes next sees the mark, so a run that began before does not count.
-	return r.fetches.do(ctx, r.src.life, false, func(ctx context.Context) error {
+	return r.fetches.Do(ctx, r.src.life, false, func(ctx context.Context) error {
 		r.mu.Lock()
 		mended := !r.damaged
 		r.mu.Unlock()
@@ -170,11 +170,11 @@ func (r *repo) maintain() {
 	busy := r.tending
 	r.tending = true
 	r.mu.Unlock()
-	if busy || r.src.life.ctx.Err() != nil {
+	if busy || r.src.life.Ended() {
 		return
 	}
-	r.src.life.work.Go(func() {
-		ctx, cancel := context.WithTimeout(r.src.life.ctx, r.src.cfg.FetchTimeout)
+	r.src.life.Go(func() {
+		ctx, cancel := context.WithTimeout(r.src.life.Context(), r.src.cfg.FetchTimeout)
 		defer cancel()
 		for _, args := range [][]string{
 			{"-c", "pack.threads=1", "-c", "pack.windowMemory=64m", "--git-dir=" + r.dir, "repack", "-d", "-q", "--geometric=2"},

@@ -49,7 +49,7 @@ func (r *repo) load(ctx context.Context, id oid) (object, error) {
 		}
 		return obj, err
 	}
-	if err := r.src.life.ctx.Err(); err != nil {
+	if err := r.src.life.Context().Err(); err != nil {
 		return object{}, fmt.Errorf("read object %s: the git source is closed: %w", id, err)
 	}
 	return object{}, fmt.Errorf("read object %s: the reader ended %d times", id, readTries)
@@ -87,7 +87,7 @@ func (r *repo) tree(id oid) (*tree, error) {
 			return t, nil
 		}
 	}
-	obj, err := r.need(r.src.life.ctx, id, treeKind)
+	obj, err := r.need(r.src.life.Context(), id, treeKind)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func (r *repo) blob(id oid) (blob, error) {
 			return b, nil
 		}
 	}
-	obj, err := r.need(r.src.life.ctx, id, blobKind)
+	obj, err := r.need(r.src.life.Context(), id, blobKind)
 	if err != nil && !errors.Is(err, errTooLarge) {
 		return blob{}, err
 	}

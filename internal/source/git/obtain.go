@@ -8,38 +8,62 @@ import (
 	"time"
 
 	"github.com/belaycd/belay/internal/fault"
+	"github.com/belaycd/belay/internal/flight"
 	"github.com/belaycd/belay/internal/source"
 )
 
 // ensure returns the commit that id names, directly or through an annotated tag, and gets it when it is not in the mirror.
+// Those who want the same one at the same time share the search, and what it found out is remembered before it ends: who
+// comes later asks the remote for nothing.
 func (r *repo) ensure(ctx context.Context, id oid) (commit, error) {
-	if r.isReady() {
-		c, err := r.commit(ctx, id)
-		if !errors.Is(err, errMissing) {
-			return c, err
+	for range 3 { // a push during a search makes its absence void
+		if r.isReady() {
+			c, err := r.commit(ctx, id)
+			if !errors.Is(err, errMissing) {
+				return c, err
+			}
 		}
-	}
-	for _, step := range r.ways(id) {
-		if err := r.remembered(source.Cached); err != nil {
+		if r.isAbsent(id) {
+			return commit{}, r.noSuchCommit(id)
+		}
+		if err := r.single(ctx, string(id), func(ctx context.Context) error { return r.obtain(ctx, id) }); err != nil {
 			return commit{}, err
 		}
-		if err := step(ctx); err != nil && !isAboutRevision(err) {
-			return commit{}, err
-		}
-		c, err := r.commit(ctx, id)
-		if !errors.Is(err, errMissing) {
-			return c, err
-		}
 	}
-	r.markAbsent(id)
 	return commit{}, r.noSuchCommit(id)
 }
 
+// obtain gets commit id into the mirror, or remembers that the remote does not have it.
+func (r *repo) obtain(ctx context.Context, id oid) error {
+	if r.has(ctx, id) || r.isAbsent(id) {
+		return nil
+	}
+	named := r.lastSeen().names(id)
+	for _, step := range r.ways(id, named) {
+		if err := r.remembered(source.Cached); err != nil {
+			return err
+		}
+		if err := step(ctx); err != nil && !isAboutRevision(err) {
+			return err
+		}
+		if r.isReady() {
+			if _, err := r.commit(ctx, id); !errors.Is(err, errMissing) {
+				return err
+			}
+		}
+	}
+	if named || !r.lastSeen().names(id) { // else it was pushed meanwhile, and the next search will find it
+		r.markAbsent(id)
+	}
+	return nil
+}
+
 // ways lists what may bring commit id into the mirror, the cheapest first.
-func (r *repo) ways(id oid) []func(context.Context) error {
+// named says that a branch or tag was seen to point to it.
+func (r *repo) ways(id oid, named bool) []func(context.Context) error {
 	fetch := func(join bool) func(context.Context) error {
 		return func(ctx context.Context) error {
-			return r.fetches.do(ctx, r.src.life, join, func(ctx context.Context) error {
+			return r.fetches.Do(ctx, r.src.life, join, func(ctx context.Context) error {
 				if join && r.has(ctx, id) {
 					return nil // the fetch that was under way when we missed it has brought it
 				}
@@ -48,21 +72,13 @@ func (r *repo) ways(id oid) []func(context.Context) error {
 		}
 	}
 	one := func(ctx context.Context) error { return r.fetchOne(ctx, id) }
-	refs := r.lastSeen()
-	now := r.src.cfg.Now()
-	r.mu.Lock()
-	ready := r.ready
-	at, absent := r.absent[id]
-	r.mu.Unlock()
 	switch {
-	case absent && now.Sub(at) < absentFor:
-		return nil
-	case refs != nil && len(refs.pointsTo(id)) > 0:
+	case named:
 		// The fetch under way may have begun before the commit was pushed; and when not even the next one brings a
 		// commit that a branch names, then git takes it for present, which is damage.
 		mend := func(ctx context.Context) error { return r.repair(ctx, r.cloned()) }
 		return []func(context.Context) error{fetch(true), fetch(false), mend}
-	case !ready:
+	case !r.isReady():
 		return []func(context.Context) error{fetch(true), one}
 	default:
 		return []func(context.Context) error{one, fetch(false)}
@@ -79,18 +95,12 @@ func (r *repo) has(ctx context.Context, id oid) bool {
 }
 
 // fetchOne asks for a single commit by its SHA, which servers grant if it is reachable, some of them even if not. A ref
-// of our own keeps it. Those who want the same one share the request.
+// of our own keeps it.
 func (r *repo) fetchOne(ctx context.Context, id oid) error {
 	clone := r.cloned()
-	err := r.single(ctx, string(id), func(ctx context.Context) error {
-		if r.has(ctx, id) {
-			return nil
-		}
-		_, err := r.request(ctx, KindFetch, r.src.cfg.FetchTimeout, "--git-dir="+r.dir, "fetch", "--quiet", "--no-tags",
-			"--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules", "--refmap=", "--",
-			r.remote.url, "+"+string(id)+":"+keepPrefix+string(id))
-		return err
-	})
+	_, err := r.request(ctx, KindFetch, r.src.cfg.FetchTimeout, "--git-dir="+r.dir, "fetch", "--quiet", "--no-tags",
+		"--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules", "--refmap=", "--",
+		r.remote.url, "+"+string(id)+":"+keepPrefix+string(id))
 	if err != nil && r.src.errors.isCorrupt(err) {
 		return r.repair(ctx, clone)
 	}
@@ -100,18 +110,27 @@ func (r *repo) fetchOne(ctx context.Context, id oid) error {
 // single runs run once for all who want the same thing at the moment.
 func (r *repo) single(ctx context.Context, what string, run func(context.Context) error) error {
 	r.mu.Lock()
-	shared, ok := r.singles[what]
+	s, ok := r.singles[what]
 	if !ok {
-		shared = &flight{}
-		r.singles[what] = shared
+		s = &single{}
+		r.singles[what] = s
 	}
+	s.users++
 	r.mu.Unlock()
 	defer func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		delete(r.singles, what) // who still waits in it has it at hand
+		if s.users--; s.users == 0 { // not before: who comes while others wait must find their run
+			delete(r.singles, what)
+		}
 	}()
-	return shared.do(ctx, r.src.life, true, run)
+	return s.Do(ctx, r.src.life, true, run)
+}
+
+// single is work on one SHA and how many wait for it.
+type single struct {
+	flight.Flight
+	users int // guarded by repo.mu
 }
 
 // isAboutRevision reports whether err says that a revision is missing and not the repository.
@@ -129,6 +148,15 @@ func (r *repo) markAbsent(id oid) {
 	if _, ok := r.absent[id]; !ok || now.Sub(r.absent[id]) >= absentFor {
 		r.absent[id] = now
 	}
+}
+
+// isAbsent reports whether the remote was found not to have commit id a short time ago.
+func (r *repo) isAbsent(id oid) bool {
+	now := r.src.cfg.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at, ok := r.absent[id]
+	return ok && now.Sub(at) < absentFor
 }
 
 func (r *repo) noSuchCommit(id oid) error {
@@ -190,7 +218,7 @@ func (r *repo) search(ctx context.Context, short string, refs *refTable) (oid, e
 			if err := r.remembered(source.Cached); err != nil {
 				return "", err
 			}
-			if err := r.fetches.do(ctx, r.src.life, attempt == 0, r.update); err != nil {
+			if err := r.fetches.Do(ctx, r.src.life, attempt == 0, r.update); err != nil {
 				return "", err
 			}
 		}

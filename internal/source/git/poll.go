@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/belaycd/belay/internal/flight"
 	"github.com/belaycd/belay/internal/source"
 )
 
@@ -39,8 +40,8 @@ func (s *Source) Poll(ctx context.Context, inUse func() []string, moved func(Mov
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-s.life.ctx.Done():
-			return errClosed
+		case <-s.life.Done():
+			return flight.ErrClosed
 		case <-timer.C:
 		case <-s.wake:
 		}
@@ -113,7 +114,7 @@ func (s *Source) lookAside(ctx context.Context, r *repo) {
 	r.mu.Lock()
 	r.polled = true
 	r.mu.Unlock()
-	s.life.work.Go(func() {
+	s.life.Go(func() {
 		err := r.poll(ctx)
 		if err != nil && ctx.Err() == nil {
 			s.cfg.Log.Info("cannot poll repository", "repository", r.remote.shown(), "error", err)
@@ -132,7 +133,7 @@ func (r *repo) poll(ctx context.Context) error {
 	failed := r.failed.err != nil
 	r.mu.Unlock()
 	if failed {
-		return r.looks.do(ctx, r.src.life, true, r.list)
+		return r.looks.Do(ctx, r.src.life, true, r.list)
 	}
 	_, err := r.known(ctx, source.Cached, "")
 	return err

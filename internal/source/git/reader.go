@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/belaycd/belay/internal/flight"
 )
 
 // oid is an object name in lower-case hexadecimal.
@@ -75,8 +77,8 @@ type request struct {
 }
 
 // newReader starts a process on the mirror at dir. It ends with life, on close, or after idle without a request.
-func newReader(life *lifetime, p *program, dir string, limit int64, idle time.Duration) (*reader, error) {
-	ctx, cancel := context.WithCancel(life.ctx)
+func newReader(life *flight.Lifetime, p *program, dir string, limit int64, idle time.Duration) (*reader, error) {
+	ctx, cancel := context.WithCancel(life.Context())
 	cmd := p.command(ctx, nil, "--git-dir="+dir, "cat-file", "--batch")
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -98,7 +100,7 @@ func newReader(life *lifetime, p *program, dir string, limit int64, idle time.Du
 		pending: make(chan *request, inFlight)}
 	r.timer = time.AfterFunc(idle, r.close)
 	context.AfterFunc(ctx, r.close)
-	life.work.Go(func() { r.answer(cmd, stdout, stderr) })
+	life.Go(func() { r.answer(cmd, stdout, stderr) })
 	return r, nil
 }
 

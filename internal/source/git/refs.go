@@ -133,3 +133,6 @@ func parseRefLines(out []byte, separator string, rename func(string) string, ext
 	}
 	return newRefTable(refs), nil
 }
+
+// names reports whether a branch or tag points to commit id; before the first look none does.
+func (t *refTable) names(id oid) bool { return t != nil && len(t.pointsTo(id)) > 0 }

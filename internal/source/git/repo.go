@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/belaycd/belay/internal/fault"
+	"github.com/belaycd/belay/internal/flight"
 	"github.com/belaycd/belay/internal/source"
 )
 
@@ -31,8 +32,8 @@ type repo struct {
 	asked  string // the URL as an Application wrote it first; credentials are looked up with it
 	dir    string // the mirror
 
-	looks   flight // ls-remote, or a fetch for a caller who wants news
-	fetches flight // everything that changes the mirror
+	looks   flight.Flight // ls-remote, or a fetch for a caller who wants news
+	fetches flight.Flight // everything that changes the mirror
 
 	mu       sync.Mutex // guards what follows; never held while waiting for anything
 	ready    bool       // the mirror exists
@@ -43,7 +44,7 @@ type repo struct {
 	polled   bool       // Poll's look is under way
 	extra    map[string]bool
 	absent   map[oid]time.Time
-	singles  map[string]*flight   // work on one SHA each
+	singles  map[string]*single   // work on one SHA each
 	short    map[string]expansion // of short SHAs
 	failed   failure
 	mode     authMode
@@ -64,7 +65,7 @@ type failure struct {
 
 func newRepo(s *Source, rem remote, asked, key string) *repo {
 	r := &repo{src: s, remote: rem, asked: asked, dir: filepath.Join(s.cfg.CacheDir, key+".git"),
-		extra: map[string]bool{}, absent: map[oid]time.Time{}, singles: map[string]*flight{}, short: map[string]expansion{}}
+		extra: map[string]bool{}, absent: map[oid]time.Time{}, singles: map[string]*single{}, short: map[string]expansion{}}
 	_, err := os.Stat(filepath.Join(r.dir, "HEAD"))
 	r.ready = err == nil
 	return r
@@ -106,7 +107,7 @@ func (r *repo) known(ctx context.Context, fresh source.Freshness, target string)
 	if err := r.remembered(fresh); err != nil {
 		return nil, err
 	}
-	err = r.looks.do(ctx, r.src.life, join, func(ctx context.Context) error {
+	err = r.looks.Do(ctx, r.src.life, join, func(ctx context.Context) error {
 		if !join {
 			return r.look(ctx, fresh)
 		}
@@ -140,7 +141,7 @@ func (r *repo) current() *refTable {
 // hand one fetch brings both, where ls-remote and a fetch would be twice the processes and round trips.
 func (r *repo) look(ctx context.Context, fresh source.Freshness) error {
 	if fresh == source.Fresh && r.isReady() {
-		return r.fetches.do(ctx, r.src.life, false, r.update)
+		return r.fetches.Do(ctx, r.src.life, false, r.update)
 	}
 	return r.list(ctx)
 }
@@ -264,7 +265,7 @@ func (r *repo) request(ctx context.Context, kind string, limit time.Duration, ar
 	}
 	began := s.cfg.Now()
 	out, err := r.authorised(ctx, creds, limit, args)
-	if errors.Is(err, context.Canceled) || s.life.ctx.Err() != nil {
+	if errors.Is(err, context.Canceled) || s.life.Ended() {
 		return nil, err // nobody waits for it any more; that says nothing about the remote
 	}
 	ended := s.cfg.Now()

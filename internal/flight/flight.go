@@ -1,4 +1,6 @@
-package git
+// Package flight lets callers who want the same thing share one run of it: a function and a context go in; the outcome of
+// a run that was young enough comes out.
+package flight
 
 import (
 	"context"
@@ -6,37 +8,51 @@ import (
 	"sync"
 )
 
-// flight lets callers who want the same thing share one run of it. At most one run is under way and one is waiting: a
+// Flight lets callers who want the same thing share one run of it. At most one run is under way and one is waiting: a
 // caller who must not get an answer older than its question takes part in the one that has not begun yet.
 //
 //	A asks ──► run 1 ───────────► A
 //	     B, C ask ──► (wait) run 2 ───────────► B, C
-type flight struct {
+type Flight struct {
 	mu      sync.Mutex
 	running *call
 	next    *call
 }
 
-// lifetime is how long a source lives, and what goes on in it.
-type lifetime struct {
+// Lifetime is how long the owner of flights lives, and what goes on in it.
+type Lifetime struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 }
 
-func newLifetime() *lifetime {
-	l := &lifetime{}
+// NewLifetime begins a life that End ends.
+func NewLifetime() *Lifetime {
+	l := &Lifetime{}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l
 }
 
-// end cancels all work and waits for it.
-func (l *lifetime) end() {
+// Done is closed when the life has ended.
+func (l *Lifetime) Done() <-chan struct{} { return l.ctx.Done() }
+
+// Ended reports whether the life has ended.
+func (l *Lifetime) Ended() bool { return l.ctx.Err() != nil }
+
+// Context ends with the life.
+func (l *Lifetime) Context() context.Context { return l.ctx }
+
+// Go runs work that End waits for.
+func (l *Lifetime) Go(work func()) { l.work.Go(work) }
+
+// End cancels all work and waits for it.
+func (l *Lifetime) End() {
 	l.cancel()
 	l.work.Wait()
 }
 
-var errClosed = errors.New("the git source is closed")
+// ErrClosed says that the life has ended.
+var ErrClosed = errors.New("the source is closed")
 
 type call struct {
 	run     func(context.Context) error
@@ -44,14 +60,14 @@ type call struct {
 	cancel  context.CancelFunc
 	done    chan struct{}
 	err     error // set before done is closed
-	waiters int   // guarded by flight.mu
+	waiters int   // guarded by Flight.mu
 }
 
-// do runs run, or takes part in a run of another caller: in the one under way when join is set, else in the next.
+// Do runs run, or takes part in a run of another caller: in the one under way when join is set, else in the next.
 // The run ends when every caller has left; the end of life ends it in any case.
-func (f *flight) do(ctx context.Context, life *lifetime, join bool, run func(context.Context) error) error {
+func (f *Flight) Do(ctx context.Context, life *Lifetime, join bool, run func(context.Context) error) error {
 	if life.ctx.Err() != nil {
-		return errClosed
+		return ErrClosed
 	}
 	f.mu.Lock()
 	c := f.running
@@ -84,7 +100,7 @@ func newCall(base context.Context, run func(context.Context) error) *call {
 	return &call{run: run, ctx: ctx, cancel: cancel, done: make(chan struct{})}
 }
 
-func (f *flight) start(c *call, life *lifetime) {
+func (f *Flight) start(c *call, life *Lifetime) {
 	c.err = c.run(c.ctx)
 	c.cancel()
 	f.mu.Lock()
@@ -96,7 +112,7 @@ func (f *flight) start(c *call, life *lifetime) {
 	close(c.done)
 }
 
-func (f *flight) leave(c *call) {
+func (f *Flight) leave(c *call) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	c.waiters--
