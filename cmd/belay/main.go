@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"syscall"
 	"time"
+	_ "time/tzdata" // sync windows name time zones, which an image need not have
 
 	"github.com/spf13/cobra"
 

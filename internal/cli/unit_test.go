@@ -20,6 +20,7 @@ import (
 
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/object"
+	"github.com/belaycd/belay/internal/project"
 )
 
 func TestClassify(t *testing.T) {
@@ -182,7 +183,7 @@ func TestWindowStatus(t *testing.T) {
 		{"0 12 * * *", "soon", "", "Invalid"}, {"0 12 * * *", "1h", "Mars/Base", "Invalid"}, {"0 0 30 2 *", "1h", "", "Inactive"},
 	}
 	for _, tc := range cases {
-		w := &v1alpha1.SyncWindow{Schedule: tc.schedule, Duration: tc.duration, TimeZone: tc.zone}
+		w := &v1alpha1.SyncWindow{Kind: "deny", Schedule: tc.schedule, Duration: tc.duration, TimeZone: tc.zone}
 		if got := windowStatus(w, at); got != tc.want {
 			t.Errorf("%+v: %s, want %s", tc, got, tc.want)
 		}
@@ -213,7 +214,8 @@ func TestJudgeWindows(t *testing.T) {
 			Namespaces: []string{"other"}, UseAndOperator: true}}, "Sync Allowed"},
 	}
 	for name, tc := range cases {
-		if got := judgeWindows(tc.windows, app, testTime()).word; got != tc.want {
+		p := &v1alpha1.AppProject{Spec: v1alpha1.AppProjectSpec{SyncWindows: tc.windows}}
+		if got := summarize(project.New(p).Windows(app), testTime()).word; got != tc.want {
 			t.Errorf("%s: %s, want %s", name, got, tc.want)
 		}
 	}
