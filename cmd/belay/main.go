@@ -33,6 +33,7 @@ func run() int {
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 		Getenv: os.Getenv, Now: time.Now, Build: build(),
 		Planner:  app.OpenPlanner(os.Environ(), cacheDir()),
+		Prober:   app.OpenProber(os.Environ()),
 		Commands: []*cobra.Command{app.RunCommand(os.Environ(), os.Getenv, os.Stderr)},
 	}, os.Args[1:])
 }

@@ -129,7 +129,7 @@ func (c *cli) projWindowsAdd() *cobra.Command {
 		Args:              argCount(1, 1, "the name of a project"),
 		ValidArgsFunction: c.completeProjects,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.changeWindows(cmd.Context(), args[0], func(p *v1alpha1.AppProject) (string, error) {
+			return c.changeProject(cmd.Context(), args[0], func(p *v1alpha1.AppProject) (string, error) {
 				w := &v1alpha1.SyncWindow{TimeZone: f.zone}
 				if err := f.apply(w); err != nil {
 					return "", err
@@ -177,7 +177,7 @@ func (c *cli) projWindowsDelete() *cobra.Command {
 		Args:              argCount(2, 2, "the name of a project and the ID of a window"),
 		ValidArgsFunction: c.completeProjects,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.changeWindows(cmd.Context(), args[0], func(p *v1alpha1.AppProject) (string, error) {
+			return c.changeProject(cmd.Context(), args[0], func(p *v1alpha1.AppProject) (string, error) {
 				id, err := windowID(p, args[1])
 				if err != nil {
 					return "", err
@@ -208,7 +208,7 @@ func (c *cli) projWindowsSwitch(name, short string, set func(*v1alpha1.SyncWindo
 
 // changeWindow changes one window of a project: args are the project and the ID.
 func (c *cli) changeWindow(ctx context.Context, args []string, change func(*v1alpha1.SyncWindow) error) error {
-	return c.changeWindows(ctx, args[0], func(p *v1alpha1.AppProject) (string, error) {
+	return c.changeProject(ctx, args[0], func(p *v1alpha1.AppProject) (string, error) {
 		id, err := windowID(p, args[1])
 		if err != nil {
 			return "", err
@@ -220,8 +220,8 @@ func (c *cli) changeWindow(ctx context.Context, args []string, change func(*v1al
 	})
 }
 
-// changeWindows changes the windows of a project and says what was done.
-func (c *cli) changeWindows(ctx context.Context, name string, change func(*v1alpha1.AppProject) (done string, err error)) error {
+// changeProject changes a project and says what was done.
+func (c *cli) changeProject(ctx context.Context, name string, change func(*v1alpha1.AppProject) (done string, err error)) error {
 	conn, err := c.connect()
 	if err != nil {
 		return err
