@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -30,7 +32,10 @@ func OpenProber(env []string) cli.ProberFunc {
 		if err := e.load(ctx, withSecret{conn.Client, candidate}); err != nil {
 			return nil, firstOf(err, os.RemoveAll(dir))
 		}
-		repos, err := newSource(cfg, e)
+		repos, err := git.New(git.Config{
+			CacheDir: filepath.Join(dir, "git"), Now: time.Now, Credentials: e, Env: env, AllowFile: true,
+			Interval: e.interval(), Jitter: func() time.Duration { return 0 }, Log: cfg.Log,
+		})
 		if err != nil {
 			return nil, firstOf(err, os.RemoveAll(dir))
 		}

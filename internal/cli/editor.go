@@ -39,6 +39,9 @@ func (c *cli) edit(ctx context.Context, conn *Connection, e editing) (err error)
 	if err != nil {
 		return fmt.Errorf("encode the spec of %s: %w", e.what, err)
 	}
+	if spec, ok := raw.Object["spec"].(map[string]any); ok && len(spec) == 0 {
+		text = nil // and not {}, behind which nothing can be written
+	}
 	original, why := text, error(nil)
 	for {
 		after, err := c.editOnce(ctx, file, e.what, text, why)
@@ -53,8 +56,9 @@ func (c *cli) edit(ctx context.Context, conn *Connection, e editing) (err error)
 			return err
 		}
 		text = after
-		if raw, why = e.write(ctx, conn, raw, text); why == nil {
-			_, err := fmt.Fprintf(c.Err, "%s changed\n", e.what)
+		var changed bool
+		if raw, changed, why = e.write(ctx, conn, raw, text); why == nil {
+			_, err := fmt.Fprintf(c.Err, "%s%s changed\n", e.what, map[bool]string{false: ": nothing"}[changed])
 			return err
 		}
 		if ctx.Err() != nil {
@@ -69,28 +73,33 @@ func (c *cli) editFailed(what string, why error) error {
 }
 
 // write writes the edited spec. A lost race is an answer too: the object as it is now, to be looked at again.
-func (e editing) write(ctx context.Context, conn *Connection, raw *unstructured.Unstructured, text []byte) (*unstructured.Unstructured, error) {
+func (e editing) write(ctx context.Context, conn *Connection, raw *unstructured.Unstructured, text []byte) (*unstructured.Unstructured, bool, error) {
+	trimmed := bytes.TrimSpace(text)
+	if bytes.HasPrefix(trimmed, []byte("{")) && !bytes.HasSuffix(trimmed, []byte("}")) {
+		return raw, false, errors.New("there is something behind the closing brace") // which the parser would pass over
+	}
 	var spec map[string]any
 	if err := yaml.UnmarshalStrict(text, &spec); err != nil {
-		return raw, errors.New(strings.TrimPrefix(err.Error(), "error converting YAML to JSON: "))
+		return raw, false, errors.New(strings.TrimPrefix(err.Error(), "error converting YAML to JSON: "))
 	}
 	object, err := toMap(raw.Object)
 	if err != nil {
-		return raw, err
+		return raw, false, err
 	}
 	after := &unstructured.Unstructured{Object: object}
 	after.Object["spec"] = spec
 	if err := e.check(after); err != nil {
-		return raw, err
+		return raw, false, err
 	}
-	if _, err = conn.replace(ctx, raw, after); apierrors.IsConflict(err) {
+	changed, err := conn.replace(ctx, raw, after)
+	if apierrors.IsConflict(err) {
 		fresh, rerr := e.read(ctx)
 		if rerr != nil {
-			return raw, rerr
+			return raw, false, rerr
 		}
-		return fresh, fmt.Errorf("somebody else changed it meanwhile: save a change to overwrite theirs: %w", err)
+		return fresh, false, fmt.Errorf("somebody else changed it meanwhile: save a change to overwrite theirs: %w", err)
 	}
-	return raw, err
+	return raw, changed, err
 }
 
 // editOnce runs the editor on the text and returns what it left, without the comments at its top.

@@ -221,6 +221,34 @@ func TestJudgeWindows(t *testing.T) {
 	}
 }
 
+// TestWindowLines: what `app get` says of windows: the words of argocd, all windows that concern the application, and when that
+// changes.
+func TestWindowLines(t *testing.T) {
+	app := &v1alpha1.Application{}
+	app.Name = "shop-prod"
+	now := time.Date(2026, 11, 23, 12, 30, 0, 0, time.UTC)
+	window := func(kind, schedule string) *v1alpha1.SyncWindow {
+		return &v1alpha1.SyncWindow{Kind: kind, Schedule: schedule, Duration: "1h", Applications: []string{"shop-*"}}
+	}
+	for name, tc := range map[string]struct {
+		windows v1alpha1.SyncWindows
+		want    [][2]string
+	}{
+		"None": {nil, [][2]string{{"SyncWindow:", "Sync Allowed"}}},
+		"Closed": {v1alpha1.SyncWindows{window("allow", "0 22 * * *"), window("deny", "0 3 * * *")}, [][2]string{{"SyncWindow:", "Sync Denied"},
+			{"Assigned Windows:", "allow:0 22 * * *:1h,deny:0 3 * * *:1h"}, {"Next Opening:", "2026-11-23T22:00:00Z (in 9h30m0s)"}}},
+		"Open": {v1alpha1.SyncWindows{window("allow", "0 12 * * *")}, [][2]string{{"SyncWindow:", "Sync Allowed"},
+			{"Assigned Windows:", "allow:0 12 * * *:1h"}, {"Next Closing:", "2026-11-23T13:00:00Z (in 30m0s)"}}},
+		"Never":  {v1alpha1.SyncWindows{window("deny", "* * * * *")}, [][2]string{{"SyncWindow:", "Sync Denied"}, {"Assigned Windows:", "deny:* * * * *:1h"}, {"Next Opening:", "never"}}},
+		"Always": {v1alpha1.SyncWindows{window("allow", "* * * * *")}, [][2]string{{"SyncWindow:", "Sync Allowed"}, {"Assigned Windows:", "allow:* * * * *:1h"}}},
+	} {
+		p := &v1alpha1.AppProject{Spec: v1alpha1.AppProjectSpec{SyncWindows: tc.windows}}
+		if d := cmp.Diff(tc.want, summarize(project.New(p).Windows(app), now).lines()); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
+	}
+}
+
 func TestParseResources(t *testing.T) {
 	deployment := object.Ref{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "web"}
 	role := object.Ref{Group: "rbac.authorization.k8s.io", Kind: "ClusterRole", Name: "system:shop"}
