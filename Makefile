@@ -31,7 +31,7 @@ LIGHT = $(shell $(GO) list ./... | grep -v -e /cmd/belay-sandbox -e /internal/sa
 RACE := ./internal/source/... ./internal/render ./internal/render/plain ./internal/live ./internal/diff/... ./internal/apply \
 	./internal/controller ./internal/reconcile ./internal/health/... ./internal/object/... ./internal/fault/...
 
-.PHONY: help build release $(PROGRAMS) demo kubectl test test-race lint format check generate bench bench-packages clean
+.PHONY: help build release $(PROGRAMS) demo kubectl test scenarios test-race lint format check generate bench bench-packages clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -57,6 +57,15 @@ kubectl: ## build kubectl into bin/
 
 test: belay-sandbox ## run all tests
 	BELAY_SANDBOX_BIN=$(BIN)/belay-sandbox $(GO) test -p $(PARALLEL) -timeout $(TIMEOUT) ./...
+
+# CONTROLLER=external takes the controller that runs in the cluster of KUBECONFIG, with the control plane NAMESPACE; then
+# what Argo CD does is expected. It has to reach this machine's loopback, where the scenarios' repositories are served.
+CONTROLLER ?= belay
+NAMESPACE  ?= argocd
+SCENARIOS = -controller $(CONTROLLER) -namespace $(NAMESPACE) $(if $(filter command,$(firstword $(origin KUBECONFIG))),-cluster '$(abspath $(KUBECONFIG))')
+
+scenarios: $(if $(filter external,$(CONTROLLER)),,belay-sandbox) ## run the scenarios of test/scenarios; with KUBECONFIG=file CONTROLLER=external on any controller of Applications
+	BELAY_SANDBOX_BIN=$(BIN)/belay-sandbox $(GO) test -count=1 -timeout $(TIMEOUT) -run 'TestScenarios' ./test/scenarios -args $(SCENARIOS)
 
 test-race: ## run the tests of concurrent packages under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -short -p $(PARALLEL) -timeout $(TIMEOUT) $(RACE)

@@ -1,5 +1,7 @@
 package v1alpha1
 
+import "strings"
+
 // Annotations, labels and finalizers of the contract with Argo CD.
 const (
 	AnnotationTrackingID       = "argocd.argoproj.io/tracking-id"
@@ -17,6 +19,7 @@ const (
 	AnnotationHelmPolicy       = "helm.sh/resource-policy"
 	AnnotationIgnoreHealth     = "argocd.argoproj.io/ignore-healthcheck"
 	AnnotationDeletionApproved = "argocd.argoproj.io/deletion-approved"
+	AnnotationMigrationManager = "argocd.argoproj.io/client-side-apply-migration-manager"
 	AnnotationManifestPaths    = "argocd.argoproj.io/manifest-generate-paths"
 	LabelInstance              = "app.kubernetes.io/instance"
 	LabelSecretType            = "argocd.argoproj.io/secret-type"
@@ -50,6 +53,14 @@ func (s *ApplicationSpec) GetSources() ApplicationSources {
 		return ApplicationSources{*s.Source}
 	}
 	return nil
+}
+
+// IsOCI reports whether the source is an artifact of an OCI registry.
+func (s *ApplicationSource) IsOCI() bool { return strings.HasPrefix(strings.ToLower(s.RepoURL), "oci://") }
+
+// IsRefOnly reports whether the source, one of several, gives the others files and has no manifests itself.
+func (s *ApplicationSource) IsRefOnly() bool {
+	return s.Ref != "" && s.Path == "" && s.Chart == "" && !s.IsOCI()
 }
 
 // ProjectName returns the project, "default" when none is named.

@@ -79,7 +79,7 @@ func (p *planner) Plan(ctx context.Context, app *v1alpha1.Application, opts cli.
 	if err != nil {
 		return nil, err
 	}
-	out := &cli.Plan{Revisions: []string{string(v.Revision)}}
+	out := &cli.Plan{Revisions: revisions(v)}
 	for _, c := range v.Conditions {
 		out.Warnings = append(out.Warnings, string(c.Type)+": "+c.Message)
 	}
@@ -87,6 +87,14 @@ func (p *planner) Plan(ctx context.Context, app *v1alpha1.Application, opts cli.
 		out.Objects = append(out.Objects, planned(i))
 	}
 	return out, nil
+}
+
+func revisions(v reconcile.Preview) []string {
+	out := make([]string, len(v.Revisions))
+	for i, rev := range v.Revisions {
+		out[i] = string(rev)
+	}
+	return out
 }
 
 func planned(i *diff.Item) cli.PlannedObject {
@@ -116,7 +124,7 @@ func (p *planner) Manifests(ctx context.Context, app *v1alpha1.Application, opts
 	if err != nil {
 		return nil, err
 	}
-	out := &cli.Manifests{Revisions: []string{string(v.Revision)}}
+	out := &cli.Manifests{Revisions: revisions(v)}
 	for _, t := range v.Targets.Objects {
 		out.Objects = append(out.Objects, t.Object)
 	}
@@ -130,13 +138,6 @@ func (p *planner) Manifests(ctx context.Context, app *v1alpha1.Application, opts
 func hooks(t diff.Targets) []*unstructured.Unstructured { return t.Hooks }
 
 func (p *planner) preview(ctx context.Context, app *v1alpha1.Application, opts cli.PlanOptions) (reconcile.Preview, error) {
-	if len(opts.Revisions) > 1 {
-		return reconcile.Preview{}, fault.New(fault.Invalid, "an application with several sources is not acted on by this version of Belay")
-	}
-	revision := ""
-	if len(opts.Revisions) == 1 {
-		revision = opts.Revisions[0]
-	}
 	project, err := p.env.Project(ctx, app.Spec.ProjectName())
 	if err != nil {
 		return reconcile.Preview{}, err
@@ -157,11 +158,14 @@ func (p *planner) preview(ctx context.Context, app *v1alpha1.Application, opts c
 	if opts.Fresh {
 		req.Refresh = v1alpha1.RefreshHard
 	}
-	return r.Preview(ctx, req, revision)
+	return r.Preview(ctx, req, opts.Revisions)
 }
 
 // openLocal makes a local directory the source and its path in it the application's.
 func openLocal(app *v1alpha1.Application, opts cli.PlanOptions) (source.Source, func(), error) {
+	if len(app.Spec.Sources) > 0 {
+		return nil, nil, fault.New(fault.Invalid, "application %s has several sources: --local compares one source alone; push the change to a branch and use --revisions", app.Name)
+	}
 	rel, err := filepath.Rel(opts.LocalRoot, opts.LocalDir)
 	if err != nil || rel == ".." || strings.HasPrefix(rel, "../") {
 		return nil, nil, fault.New(fault.Invalid, "local manifests %s are not below --local-repo-root %s", opts.LocalDir, opts.LocalRoot)
@@ -170,10 +174,8 @@ func openLocal(app *v1alpha1.Application, opts cli.PlanOptions) (source.Source, 
 	if err != nil {
 		return nil, nil, err
 	}
-	srcs := app.Spec.GetSources()
-	if len(srcs) == 1 {
-		srcs[0].Path = filepath.ToSlash(rel)
-		app.Spec.Source, app.Spec.Sources = &srcs[0], nil
+	if app.Spec.Source != nil {
+		app.Spec.Source.Path = filepath.ToSlash(rel)
 	}
 	return dir, func() { _ = dir.Close() }, nil
 }

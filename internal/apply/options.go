@@ -99,6 +99,12 @@ func objectOption(u *unstructured.Unstructured, name string) (string, bool) {
 	return "", false
 }
 
+// HasOption reports whether the object's sync-options annotation gives the option that value.
+func HasOption(u *unstructured.Unstructured, name, value string) bool {
+	v, ok := objectOption(u, name)
+	return ok && v == value
+}
+
 // flag returns an object's boolean option, or the application's where the object says nothing.
 func flag(u *unstructured.Unstructured, name string, fallback bool) bool {
 	if v, ok := objectOption(u, name); ok {

@@ -21,8 +21,8 @@ type WriteOptions struct {
 	Replace    bool
 	Force      bool // delete and create again when the server refuses to change the object
 	NoValidate bool
-	// Adopt makes the fields ours that client-side applies brought, before the write.
-	Adopt bool
+	// Adopt makes the fields of these managers ours before the write.
+	Adopt []string
 	// Fresh judges the object as a new one although another of its name exists, which will be gone by then. It is for a
 	// DryRun only.
 	Fresh bool

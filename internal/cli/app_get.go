@@ -220,22 +220,31 @@ func syncPolicyLine(app *v1alpha1.Application) string {
 	return "Automated"
 }
 
+// syncStatusLine tells what the application is compared with; of several sources, with each of them.
 func syncStatusLine(app *v1alpha1.Application) string {
-	line := string(app.Status.Sync.Status)
-	target, revision := mainSource(app).TargetRevision, app.Status.Sync.Revision
-	if len(app.Status.Sync.Revisions) > 0 {
-		revision = app.Status.Sync.Revisions[0]
+	st := app.Status.Sync
+	revisions, word := st.Revisions, ""
+	if len(app.Spec.Sources) == 0 {
+		revisions = []string{st.Revision}
 	}
-	switch app.Status.Sync.Status {
+	switch st.Status {
 	case v1alpha1.SyncStatusSynced:
-		line += " to " + target
+		word = " to "
 	case v1alpha1.SyncStatusOutOfSync:
-		line += " from " + target
+		word = " from "
 	}
-	if revision != target && revision != "" {
-		line += fmt.Sprintf(" (%s)", shortRevision(revision))
+	var compared []string
+	for i, s := range app.Spec.GetSources() {
+		text := ""
+		if word != "" {
+			text = s.TargetRevision
+		}
+		if i < len(revisions) && revisions[i] != "" && revisions[i] != s.TargetRevision {
+			text += fmt.Sprintf(" (%s)", shortRevision(revisions[i]))
+		}
+		compared = append(compared, text)
 	}
-	return line
+	return string(st.Status) + word + strings.Join(compared, ", ")
 }
 
 func healthLine(app *v1alpha1.Application) string {

@@ -20,7 +20,9 @@ func (c *cli) appSet() *cobra.Command {
   belay app set callcenter-ai-dev --sync-policy manual
   belay app set callcenter-ai-dev --sync-policy automated --auto-prune --self-heal
   # another image
-  belay app set callcenter-ai-dev --kustomize-image agent-service=callcenter/agent-service:v1.2.0`,
+  belay app set callcenter-ai-dev --kustomize-image agent-service=callcenter/agent-service:v1.2.0
+  # the second of several sources
+  belay app set shop-prod --source-position 2 --revision v2.1.0`,
 		Args:              argCount(1, 1, "the name of an application"),
 		ValidArgsFunction: c.completeApps(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

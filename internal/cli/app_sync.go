@@ -301,11 +301,30 @@ func (r syncRequest) refuseAutomated(app *v1alpha1.Application) error {
 		return &Failure{Exit: ExitAPI, Code: "AutomatedSync", Hint: hint,
 			Err: fmt.Errorf("cannot sync to %s: automated sync keeps the application at %s", r.o.revision, target)}
 	}
+	for i, revision := range r.revisions(app) {
+		if s := app.Spec.Sources[i]; revision != "" && revision != s.TargetRevision {
+			return &Failure{Exit: ExitAPI, Code: "AutomatedSync", Hint: hint,
+				Err: fmt.Errorf("cannot sync source %d to %s: automated sync keeps it at %s", i+1, revision, firstOf(s.TargetRevision, "HEAD"))}
+		}
+	}
 	if r.o.local != "" {
 		return &Failure{Exit: ExitAPI, Code: "AutomatedSync", Hint: hint,
 			Err: errors.New("cannot sync local manifests: automated sync would undo it")}
 	}
 	return nil
+}
+
+// revisions are those that the command line names for the sources of a list; none where it does not fit them, which the
+// making of the operation tells.
+func (r syncRequest) revisions(app *v1alpha1.Application) []string {
+	if len(app.Spec.Sources) == 0 {
+		return nil
+	}
+	revisions, err := r.o.revisionsFor(app)
+	if err != nil {
+		return nil
+	}
+	return revisions
 }
 
 // syncOptions are those of the application, with what the flags add.

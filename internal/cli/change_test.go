@@ -101,6 +101,42 @@ func TestSet(t *testing.T) {
 	b.run("app", "set", "shop", "--kustomize-replica", "web=many").exits(t, 2)
 }
 
+func TestSourcesOfAList(t *testing.T) {
+	b := newBench(t)
+	b.create("single", automated)
+	b.run("app", "add-source", "single", "--repo", "https://git.example.com/more.git", "--path", "x").exits(t, 20).says(t, "does not have spec.sources defined")
+	b.run("app", "remove-source", "single", "--source-position", "1").exits(t, 20).says(t, "only source")
+	b.create("shop", func(a *v1alpha1.Application) {
+		a.Spec.Sources = v1alpha1.ApplicationSources{{RepoURL: "https://git.example.com/charts.git", Path: "chart", TargetRevision: "v1"}}
+		a.Spec.Source = nil
+	})
+	b.run("app", "add-source", "shop", "--repo", "https://git.example.com/values.git", "--revision", "main", "--ref", "values").ok(t).says(t, "updated successfully")
+	b.run("app", "add-source", "shop", "--repo", "https://git.example.com/more.git", "--path", "more", "--source-name", "more").ok(t)
+	b.run("app", "add-source", "shop", "--repo", "https://git.example.com/more.git").exits(t, 2)
+	b.run("app", "set", "shop", "--source-position", "1", "--revision", "v2", "--values", "$values/prod.yaml").ok(t)
+	b.run("app", "set", "shop", "--source-name", "more", "--path", "other").ok(t)
+	for flags, want := range map[string]string{
+		"--revision=v3":                                        "choose one with --source-position or --source-name",
+		"--revision=v3 --source-position=0":                    "greater than 0",
+		"--revision=v3 --source-position=4":                    "does not have a source at position 4",
+		"--revision=v3 --source-name=none":                     `no source of the name "none"`,
+		"--revision=v3 --source-name=more --source-position=3": "only one of",
+	} {
+		b.run(append([]string{"app", "set", "shop"}, strings.Fields(flags)...)...).exits(t, 2).says(t, want)
+	}
+	b.run("app", "remove-source", "shop").exits(t, 2)
+	b.run("app", "remove-source", "shop", "--source-position", "2").ok(t)
+	want := v1alpha1.ApplicationSources{
+		{RepoURL: "https://git.example.com/charts.git", Path: "chart", TargetRevision: "v2", Helm: &v1alpha1.ApplicationSourceHelm{ValueFiles: []string{"$values/prod.yaml"}}},
+		{RepoURL: "https://git.example.com/more.git", Path: "other", Name: "more"},
+	}
+	if diff := cmp.Diff(want, b.get("shop").Spec.Sources); diff != "" {
+		t.Errorf("sources (-want +got):\n%s", diff)
+	}
+	b.run("app", "remove-source", "shop", "--source-name", "more").ok(t)
+	b.run("app", "remove-source", "shop", "--source-position", "1").exits(t, 20)
+}
+
 func TestPatchAndConfirmDeletion(t *testing.T) {
 	b := newBench(t)
 	b.create("shop", nil)

@@ -226,6 +226,11 @@ func (s *specFlags) applySource(spec *v1alpha1.ApplicationSpec) error {
 	if err != nil {
 		return err
 	}
+	return s.applyTo(source)
+}
+
+// applyTo lays the flags over one source.
+func (s *specFlags) applyTo(source *v1alpha1.ApplicationSource) error {
 	for flag, set := range map[string]func(){
 		"repo":       func() { source.RepoURL = s.repo },
 		"path":       func() { source.Path = s.path },
@@ -264,6 +269,7 @@ func (s *specFlags) applySource(spec *v1alpha1.ApplicationSpec) error {
 	return nil
 }
 
+// chosenSource is the source that the flags are about: the only one, or the one that a position or a name chooses.
 func (s *specFlags) chosenSource(spec *v1alpha1.ApplicationSpec) (*v1alpha1.ApplicationSource, error) {
 	if len(spec.Sources) == 0 {
 		if spec.Source == nil {
@@ -271,12 +277,33 @@ func (s *specFlags) chosenSource(spec *v1alpha1.ApplicationSpec) (*v1alpha1.Appl
 		}
 		return spec.Source, nil
 	}
-	for i := range spec.Sources {
-		if s.sourcePosition == i+1 || s.sourceName != "" && spec.Sources[i].Name == s.sourceName {
-			return &spec.Sources[i], nil
-		}
+	if !s.given("source-position", "source-name") {
+		return nil, usageError("the application has %d sources: choose one with --source-position or --source-name", len(spec.Sources))
 	}
-	return nil, usageError("the application has %d sources: choose one with --source-position or --source-name", len(spec.Sources))
+	at, err := s.sourceIndex(spec.Sources)
+	if err != nil {
+		return nil, err
+	}
+	return &spec.Sources[at], nil
+}
+
+// sourceIndex is the index of the source that --source-position or --source-name chooses.
+func (s *specFlags) sourceIndex(sources v1alpha1.ApplicationSources) (int, error) {
+	switch {
+	case s.given("source-position") && s.given("source-name"):
+		return 0, usageError("only one of --source-position and --source-name can be specified")
+	case s.given("source-name"):
+		at := slices.IndexFunc(sources, func(have v1alpha1.ApplicationSource) bool { return have.Name == s.sourceName && s.sourceName != "" })
+		if at < 0 {
+			return 0, usageError("the application has no source of the name %q", s.sourceName)
+		}
+		return at, nil
+	case s.sourcePosition < 1:
+		return 0, usageError("--source-position %d: the value must be greater than 0, counting starts at 1", s.sourcePosition)
+	case s.sourcePosition > len(sources):
+		return 0, usageError("the application does not have a source at position %d: it has %d", s.sourcePosition, len(sources))
+	}
+	return s.sourcePosition - 1, nil
 }
 
 func (s *specFlags) applyHelm(source *v1alpha1.ApplicationSource) error {

@@ -234,7 +234,7 @@ func (c *Controller) writeFailed(req ctrl.Request, err error) (reconcile.Result,
 func (c *Controller) tell(before *v1alpha1.Application, res belay.Result, took time.Duration) {
 	app := res.App
 	c.Observer.Reconciled(app, took)
-	log := c.Log.With("application", app.Namespace+"/"+app.Name, "revision", app.Status.Sync.Revision)
+	log := c.Log.With("application", app.Namespace+"/"+app.Name, "revision", compared(app))
 	if res.Err != nil {
 		log.Warn("reconciliation stopped", "error", res.Err.Error())
 	}
@@ -254,6 +254,14 @@ func (c *Controller) tell(before *v1alpha1.Application, res belay.Result, took t
 	}
 }
 
+// compared returns the revisions that the status is about.
+func compared(app *v1alpha1.Application) string {
+	if list := app.Status.Sync.Revisions; len(list) > 0 {
+		return strings.Join(list, ", ")
+	}
+	return app.Status.Sync.Revision
+}
+
 // brief cuts a message so that an Event, which holds a kilobyte, can bear it.
 func brief(message string) string {
 	const most = 800
@@ -266,6 +274,9 @@ func brief(message string) string {
 func revisionOf(op *v1alpha1.OperationState) string {
 	if op.SyncResult == nil {
 		return ""
+	}
+	if list := op.SyncResult.Revisions; len(list) > 0 {
+		return strings.Join(list, ", ")
 	}
 	return op.SyncResult.Revision
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/fnv"
 	"runtime"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -58,11 +59,11 @@ func (c *Controller) moved(ctx context.Context, app *v1alpha1.Application) {
 		c.queue.add(key)
 		return
 	}
-	rev, unconcerned := c.Reconciler.Unconcerned(ctx, belay.Request{App: app, Config: c.Environment.Config(), Memory: e.remembered()})
+	unconcerned, named := c.Reconciler.Unconcerned(ctx, belay.Request{App: app, Config: c.Environment.Config(), Memory: e.remembered()})
 	switch {
 	case !unconcerned:
 		c.queue.add(key)
-	case string(rev) != app.Status.Sync.Revision:
+	case !named:
 		c.queue.addAfter(key, e.putOff(c.Now(), c.spread(key)))
 	}
 }
@@ -121,13 +122,14 @@ func (e *entry) busy() bool {
 	return e.working
 }
 
-// onlyRevision reports whether the revision that was compared with is all that changed.
+// onlyRevision reports whether the revisions that were compared with are all that changed.
 func onlyRevision(before, after *v1alpha1.Application) bool {
-	if before.Status.Sync.Revision == "" || before.Status.Sync.Revision == after.Status.Sync.Revision {
+	had, has := before.Status.Sync, after.Status.Sync
+	if had.Revision == "" && len(had.Revisions) == 0 || had.Revision == has.Revision && slices.Equal(had.Revisions, has.Revisions) {
 		return false
 	}
 	same := *after
-	same.Status.Sync.Revision = before.Status.Sync.Revision
+	same.Status.Sync.Revision, same.Status.Sync.Revisions = had.Revision, had.Revisions
 	return unchanged(before, &same)
 }
 

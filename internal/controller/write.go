@@ -218,7 +218,7 @@ func uncertain(app *v1alpha1.Application) *v1alpha1.Application {
 	out := *app
 	out.Status.OperationState = &v1alpha1.OperationState{
 		Phase: "?", Message: "?", RetryCount: -1, FinishedAt: &metav1.Time{Time: time.Unix(0, 0)},
-		SyncResult: &v1alpha1.SyncOperationResult{Revision: "?"},
+		SyncResult: &v1alpha1.SyncOperationResult{Revision: "?", Revisions: []string{"?"}, Sources: v1alpha1.ApplicationSources{{}}},
 	}
 	return &out
 }

@@ -64,6 +64,8 @@ func compareOne(in Input, t Target) *Item {
 	}
 	item.Live = live
 	item.ignores = in.Rules.matching(t.Ref)
+	item.keepsLegacy = in.Rules.NoAdoption || hasOption(item.Desired, v1alpha1.AnnotationSyncOptions, "ClientSideApplyMigration=false")
+	item.migrates = in.Rules.Migrates
 	if v, known := in.Memory.recall(item); known {
 		item.Action, item.Reason, item.Changes, item.Predicted, item.Adopt = v.action, v.reason, v.changes, v.predicted, v.adopt
 		return item
@@ -72,7 +74,6 @@ func compareOne(in Input, t Target) *Item {
 		item.suspect = true
 		return item
 	}
-	item.keepsLegacy = in.Rules.NoAdoption || hasOption(item.Desired, v1alpha1.AnnotationSyncOptions, "ClientSideApplyMigration=false")
 	item.suspect = !surelyInSync(item)
 	return item
 }
@@ -92,7 +93,7 @@ func surelyInSync(item *Item) bool {
 	}
 	for _, m := range item.Live.Managers {
 		if m.Name == v1alpha1.FieldManager && m.Operation == "Apply" && m.Subresource == "" {
-			return ownsExactly(m.FieldsV1, item.Desired.Object) && (item.keepsLegacy || !slices.ContainsFunc(item.Live.Managers, legacy))
+			return ownsExactly(m.FieldsV1, item.Desired.Object) && (item.keepsLegacy || !slices.ContainsFunc(item.Live.Managers, item.legacy))
 		}
 	}
 	return false
@@ -128,7 +129,9 @@ func decide(item *Item, predicted *unstructured.Unstructured, keepStatus bool) e
 		if err != nil {
 			return fmt.Errorf("compare %s: %w", item.Ref, err)
 		}
-		item.Adopt = len(old) > 0
+		if len(old) > 0 {
+			item.Adopt = item.legacyManagers()
+		}
 		item.Changes = merged(item.Changes, old)
 	}
 	item.suspect = false

@@ -125,7 +125,7 @@ type verdict struct {
 	reason    string
 	changes   []object.Change
 	predicted *unstructured.Unstructured
-	adopt     bool
+	adopt     []string
 }
 
 // NewMemory returns an empty memory.

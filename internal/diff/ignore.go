@@ -30,6 +30,8 @@ type Rules struct {
 	NoValidate bool
 	// NoAdoption leaves the fields alone that client-side applies brought (sync option ClientSideApplyMigration=false).
 	NoAdoption bool
+	// Migrates is a further manager whose fields are treated as those of client-side applies are.
+	Migrates string
 }
 
 type rule struct {

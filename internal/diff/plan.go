@@ -48,14 +48,16 @@ type Item struct {
 	// Extraneous says that a Delete item must not make the application OutOfSync (compare-options IgnoreExtraneous).
 	Extraneous bool
 
-	// Adopt says that fields which a client-side apply brought must be made ours before an apply can remove them.
-	Adopt bool
+	// Adopt names the managers whose fields must be made ours before an apply can remove them.
+	Adopt []string
 
 	suspect bool
 	hash    string // of Desired
 	ignores ignoreSet
 	// keepsLegacy says that fields of client-side applies are to stay as they are.
 	keepsLegacy bool
+	// migrates is a further manager whose fields are taken over.
+	migrates string
 }
 
 // InSync reports whether the object leaves the application Synced.

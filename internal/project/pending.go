@@ -37,10 +37,8 @@ func pendingOfApp(spec *v1alpha1.ApplicationSpec) []pending {
 	}
 	add(spec.SourceHydrator != nil, "spec.sourceHydrator", everything, "manifests are not hydrated")
 	sources := spec.GetSources()
-	add(len(sources) > 1, "spec.sources", everything, fmt.Sprintf("%d sources are not combined", len(sources)))
 	for i, s := range sources {
 		at := sourceField(spec, i)
-		add(s.Ref != "", at+".ref", everything, "value files of other sources are not read")
 		add(s.Plugin != nil, at+".plugin", everything, "plugins are not run")
 		add(s.Chart != "", at+".chart", everything, "charts of Helm repositories are not fetched")
 		add(strings.HasPrefix(strings.ToLower(s.RepoURL), "oci://"), at+".repoURL", everything, "OCI artifacts are not fetched")

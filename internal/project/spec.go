@@ -78,13 +78,42 @@ func (v *findings) sources(spec *v1alpha1.ApplicationSpec) {
 	for i := range sources {
 		v.source(sourceField(spec, i), &sources[i])
 	}
+	if len(spec.Sources) > 0 {
+		v.refs(spec.Sources)
+	} else if spec.Source != nil && spec.Source.Ref != "" {
+		v.warn("spec.source.ref has no effect, because no other source can refer to it; write the sources in spec.sources")
+	}
+}
+
+// refs judges how the sources of a list refer to each other.
+func (v *findings) refs(sources v1alpha1.ApplicationSources) {
+	first := map[string]int{}
+	manifests := false
+	for i := range sources {
+		s := &sources[i]
+		manifests = manifests || !s.IsRefOnly()
+		if s.Ref == "" {
+			continue
+		}
+		if strings.Trim(s.Ref, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != "" {
+			v.wrong("spec.sources[%d].ref %q may have only letters, digits, '_' and '-'", i, clip(s.Ref))
+		}
+		if at, taken := first[s.Ref]; taken {
+			v.wrong("spec.sources[%d].ref %q is that of spec.sources[%d] too; give each source a ref of its own", i, clip(s.Ref), at)
+			continue
+		}
+		first[s.Ref] = i
+	}
+	if !manifests {
+		v.wrong("none of spec.sources has a path or a chart, so that there is nothing to deploy")
+	}
 }
 
 func (v *findings) source(at string, s *v1alpha1.ApplicationSource) {
 	switch {
 	case strings.TrimSpace(s.RepoURL) == "":
 		v.wrong("%s.repoURL is empty; set it to the address of a repository", at)
-	case s.Path == "" && s.Chart == "" && s.Ref == "":
+	case s.Path == "" && s.Chart == "" && (s.Ref == "" || at == "spec.source"):
 		v.wrong("%s.repoURL and either %s.path, %s.chart, or %s.ref are required; use path: . for the top of the repository", at, at, at, at)
 	}
 	if s.Path != "" && s.Chart != "" {

@@ -81,8 +81,14 @@ syncPolicy:
 			`InvalidSpecError: retry.backoff.duration "soon"`, `InvalidSpecError: retry.backoff.maxDuration "-1s"`, "SpecWarning: factor 0"}},
 		{"source and sources", head + "source: {repoURL: r, path: x}\nsources: [{repoURL: r, path: y}]", []string{"SpecWarning: spec.source has no effect"}},
 		{"one of sources", head + "sources: [{repoURL: '', path: y}]", []string{"InvalidSpecError: spec.sources[0].repoURL is empty"}},
-		{"several sources", head + "sources: [{repoURL: r, path: y}, {repoURL: s, ref: values}]", []string{
-			"InvalidSpecError: fields of the Application yet: spec.sources (2 sources are not combined), spec.sources[1].ref (value files of other sources are not read); nothing is compared or synced"}},
+		{"several sources", head + "sources: [{repoURL: r, path: y}, {repoURL: s, ref: values}, {repoURL: t, path: z, ref: More_1-a}]", nil},
+		{"two sources of one ref", head + "sources: [{repoURL: r, path: y, ref: a}, {repoURL: s, ref: a}, {repoURL: s, ref: a}]", []string{
+			`InvalidSpecError: spec.sources[1].ref "a" is that of spec.sources[0] too`, `InvalidSpecError: spec.sources[2].ref "a" is that of spec.sources[0] too`}},
+		{"a ref that cannot be written in a path", head + "sources: [{repoURL: r, path: y}, {repoURL: s, ref: a/b}]", []string{`InvalidSpecError: spec.sources[1].ref "a/b"`}},
+		{"nothing but files", head + "sources: [{repoURL: s, ref: a}]", []string{"InvalidSpecError: nothing to deploy"}},
+		{"a source that is empty", head + "sources: [{repoURL: r, path: y}, {repoURL: s}]", []string{"InvalidSpecError: spec.sources[1].path, spec.sources[1].chart, or spec.sources[1].ref are required"}},
+		{"the ref of a single source", head + "source: {repoURL: r, path: y, ref: a}", []string{"SpecWarning: spec.source.ref has no effect"}},
+		{"a single source with nothing but a ref", head + "source: {repoURL: r, ref: a}", []string{"InvalidSpecError: spec.source.path", "SpecWarning: spec.source.ref has no effect"}},
 		{"chart", head + "source: {repoURL: r, chart: x, targetRevision: 1.*}", []string{"InvalidSpecError: spec.source.chart (charts of Helm repositories are not fetched)"}},
 		{"chart without version, with path", head + "source: {repoURL: r, chart: x, path: y}", []string{"SpecWarning: spec.source.path has no effect", "InvalidSpecError: targetRevision is required", "InvalidSpecError: spec.source.chart"}},
 		{"plugin", head + "source: {repoURL: r, path: y, plugin: {name: p}}", []string{"InvalidSpecError: spec.source.plugin (plugins are not run)"}},

@@ -3,7 +3,6 @@ package reconcile
 import (
 	"context"
 	"fmt"
-	"reflect"
 	"time"
 
 	"github.com/belaycd/belay/api/v1alpha1"
@@ -11,7 +10,6 @@ import (
 	"github.com/belaycd/belay/internal/diff"
 	"github.com/belaycd/belay/internal/object"
 	"github.com/belaycd/belay/internal/project"
-	"github.com/belaycd/belay/internal/source"
 	"github.com/belaycd/belay/internal/status"
 )
 
@@ -32,8 +30,8 @@ func (r *Reconciler) gate(ctx context.Context, s *run) error {
 	}
 	if s.app.Operation != nil {
 		s.begin(*s.app.Operation)
-		if newer, ok := s.superseded(); ok {
-			s.complete(v1alpha1.OperationFailed, fmt.Sprintf("superseded by newer revision %s; %s", newer.Short(), s.state.Message))
+		if s.superseded() {
+			s.complete(v1alpha1.OperationFailed, fmt.Sprintf("superseded by newer revision %s; %s", s.origin.short(), s.state.Message))
 			s.state = nil
 		} else {
 			return nil
@@ -69,7 +67,7 @@ func (s *run) afterwards() {
 // decideAutoSync asks the sync policy about what is known now, and takes down what it says.
 func (s *run) decideAutoSync() autoDecision {
 	d := decideAutoSync(autoInput{
-		app: s.app, plan: s.plan, revision: s.revision, source: s.desired.source,
+		app: s.app, plan: s.plan, origin: s.desired.origin,
 		failing: hasErrors(s.found), namespace: s.desired.namespace, slow: s.Config.SelfHeal, now: s.now.Time,
 	})
 	if d.problem != "" {
@@ -87,20 +85,20 @@ func hasErrors(conditions []v1alpha1.ApplicationCondition) bool {
 // superseded reports whether an automatic operation that waits (for health, for a retry) aims at a commit that is no
 // longer wanted. The commit that mends it must not have to wait for it. A hook that runs is waited for: a migration must not
 // be torn apart.
-func (s *run) superseded() (source.Revision, bool) {
-	op := s.state.Operation
+func (s *run) superseded() bool {
 	if s.app.Annotations[AnnotationSupersede] == "false" || hooksRun(s.state) {
-		return "", false
+		return false
 	}
-	return s.revision, op.InitiatedBy.Automated && op.Sync != nil && op.Sync.Revision != "" && op.Sync.Revision != string(s.revision)
+	op := s.state.Operation.Sync
+	return s.state.Operation.InitiatedBy.Automated && op != nil && (op.Revision != "" || len(op.Revisions) > 0) &&
+		!s.origin.isAt(op.Revision, op.Revisions)
 }
 
 type autoInput struct {
-	app      *v1alpha1.Application
-	plan     *diff.Plan
-	revision source.Revision
-	source   v1alpha1.ApplicationSource
-	failing  bool
+	app     *v1alpha1.Application
+	plan    *diff.Plan
+	origin  origin
+	failing bool
 	// namespace is the one whose metadata the application manages; it is there whatever Git holds.
 	namespace object.Ref
 	slow      Backoff
@@ -134,15 +132,16 @@ func decideAutoSync(in autoInput) autoDecision {
 		return autoDecision{}
 	}
 	op := &v1alpha1.Operation{
-		Sync:        &v1alpha1.SyncOperation{Revision: string(in.revision), Prune: auto.Prune, SyncOptions: policy.SyncOptions},
+		Sync:        &v1alpha1.SyncOperation{Prune: auto.Prune, SyncOptions: policy.SyncOptions},
 		InitiatedBy: v1alpha1.OperationInitiator{Automated: true},
 		Retry:       v1alpha1.RetryStrategy{Limit: autoRetries},
 	}
+	op.Sync.Revision, op.Sync.Revisions = in.origin.inRevisions()
 	if policy.Retry != nil {
 		op.Retry = *policy.Retry
 	}
 	var d autoDecision
-	if last := lastAttempt(in.app); attempted(last, in.revision, in.source) {
+	if last := lastAttempt(in.app); attempted(last, in.origin) {
 		if d.problem, d.after = failure(in, last); d.problem != "" && d.after != 0 {
 			return d
 		}
@@ -158,7 +157,7 @@ func decideAutoSync(in autoInput) autoDecision {
 	}
 	if auto.Prune && !auto.AllowEmpty && wipesOut(in) {
 		return autoDecision{problem: fmt.Sprintf("Skipping sync attempt to %s: auto-sync will wipe out all resources; "+
-			"set spec.syncPolicy.automated.allowEmpty or sync by hand if that is meant", in.revision)}
+			"set spec.syncPolicy.automated.allowEmpty or sync by hand if that is meant", in.origin)}
 	}
 	d.operation = op
 	return d
@@ -170,7 +169,7 @@ func failure(in autoInput, last *v1alpha1.OperationState) (problem string, after
 	if last.Phase == v1alpha1.OperationSucceeded {
 		return "", 0
 	}
-	problem = fmt.Sprintf("Failed last sync attempt to %s: %s", in.revision, last.Message)
+	problem = fmt.Sprintf("Failed last sync attempt to %s: %s", in.origin, last.Message)
 	if in.app.Annotations[AnnotationSelfHealRetry] != "true" || !in.app.Spec.SyncPolicy.Automated.SelfHeal || last.FinishedAt == nil {
 		return problem, -1
 	}
@@ -228,16 +227,17 @@ func lastAttempt(app *v1alpha1.Application) *v1alpha1.OperationState {
 	h := app.Status.History[n-1]
 	return &v1alpha1.OperationState{
 		Operation: v1alpha1.Operation{Sync: &v1alpha1.SyncOperation{}}, Phase: v1alpha1.OperationSucceeded,
-		SyncResult: &v1alpha1.SyncOperationResult{Revision: h.Revision, Source: h.Source},
+		SyncResult: &v1alpha1.SyncOperationResult{Revision: h.Revision, Source: h.Source, Revisions: h.Revisions, Sources: h.Sources},
 	}
 }
 
-// attempted reports whether the last operation was a sync to that revision of that source.
-func attempted(last *v1alpha1.OperationState, rev source.Revision, src v1alpha1.ApplicationSource) bool {
+// attempted reports whether the last operation was a sync to those revisions of those sources.
+func attempted(last *v1alpha1.OperationState, o origin) bool {
 	if last == nil || last.Operation.Sync == nil || last.SyncResult == nil || last.Operation.Sync.DryRun {
 		return false
 	}
-	return last.SyncResult.Revision == string(rev) && reflect.DeepEqual(last.SyncResult.Source, src)
+	res := last.SyncResult
+	return o.isAt(res.Revision, res.Revisions) && o.isFrom(res.Source, res.Sources)
 }
 
 func autoHeals(last *v1alpha1.OperationState) int64 {

@@ -12,6 +12,7 @@ import (
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/diff"
 	"github.com/belaycd/belay/internal/object"
+	"github.com/belaycd/belay/internal/source"
 )
 
 func TestDecideAutoSync(t *testing.T) {
@@ -56,7 +57,7 @@ func TestDecideAutoSync(t *testing.T) {
 		t.Run(tc.reason, func(t *testing.T) {
 			app := &v1alpha1.Application{Spec: v1alpha1.ApplicationSpec{Source: &src, SyncPolicy: tc.policy}}
 			app.Status.OperationState = tc.last
-			d := decideAutoSync(autoInput{app: app, plan: &diff.Plan{Items: tc.items}, revision: "c1", source: src, failing: tc.failing})
+			d := decideAutoSync(autoInput{app: app, plan: &diff.Plan{Items: tc.items}, origin: originOf(&app.Spec).at([]source.Revision{"c1"}), failing: tc.failing})
 			if (d.operation != nil) != tc.syncs {
 				t.Fatalf("operation %+v, want one: %v", d.operation, tc.syncs)
 			}
@@ -185,7 +186,7 @@ func TestFailedAttempt(t *testing.T) {
 				last.Operation.Sync.Resources = some
 			}
 			app.Status.OperationState = last
-			d := decideAutoSync(autoInput{app: app, plan: &diff.Plan{Items: items}, revision: "c1", source: src, now: now,
+			d := decideAutoSync(autoInput{app: app, plan: &diff.Plan{Items: items}, origin: origin{sources: v1alpha1.ApplicationSources{src}}.at([]source.Revision{"c1"}), now: now,
 				slow: Backoff{Base: 2 * time.Second, Factor: 3, Max: 300 * time.Second}})
 			if (d.operation != nil) != tc.starts || d.after != tc.after || !strings.HasSuffix(d.problem, ": refused") {
 				t.Errorf("starts %v, after %s, problem %q", d.operation != nil, d.after, d.problem)

@@ -19,7 +19,7 @@ import (
 // hookRun is what the hooks of the operation under way are named and marked by.
 func (s *run) hookRun() apply.HookRun {
 	return apply.HookRun{
-		Revision: s.state.SyncResult.Revision, Started: s.state.StartedAt.Time, Attempt: s.state.RetryCount,
+		Revision: leading(s.state.SyncResult.Revision, s.state.SyncResult.Revisions), Started: s.state.StartedAt.Time, Attempt: s.state.RetryCount,
 		Track:  s.track,
 		Permit: func(ref object.Ref) error { return s.permits(s.dest, ref) },
 	}
@@ -125,7 +125,7 @@ func (r *Reconciler) runDeletionHooks(ctx context.Context, s *run, t v1alpha1.Ho
 	}
 	s.found = nil // what the comparison would warn of is of no interest any more
 	hooks, err := apply.NewHooks(s.desired.targets.Hooks, apply.HookRun{
-		Revision: string(s.revision), Started: s.app.DeletionTimestamp.Time,
+		Revision: leading(s.origin.inRevisions()), Started: s.app.DeletionTimestamp.Time,
 		Track: s.track, Permit: func(ref object.Ref) error { return s.permits(s.dest, ref) },
 	}, t)
 	if err != nil {

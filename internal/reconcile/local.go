@@ -12,7 +12,7 @@ import (
 // localPlan compares the cluster with manifests that came with the operation itself (argocd app sync --local) in place of
 // those of a repository. They count for this operation only: the comparison afterwards is with Git again.
 func (s *run) localPlan(ctx context.Context, texts []string) (desired, *diff.Plan, error) {
-	m := render.Manifests{Key: "local " + object.Hash(texts)}
+	m := rendered{Manifests: render.Manifests{Key: "local " + object.Hash(texts)}}
 	for i, text := range texts {
 		objects, err := render.Decode(fmt.Sprintf("operation.sync.manifests[%d]", i), []byte(text))
 		if err != nil {

@@ -13,9 +13,7 @@ import (
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/apply"
 	"github.com/belaycd/belay/internal/diff"
-	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/object"
-	"github.com/belaycd/belay/internal/source"
 	"github.com/belaycd/belay/internal/status"
 )
 
@@ -53,12 +51,6 @@ func (r *Reconciler) apart(ctx context.Context, s *run) {
 		return
 	}
 	r.operate(ctx, s, "")
-}
-
-// elsewhere reports whether the operation asks for something else than the application's own target.
-func (s *run) elsewhere() bool {
-	op := s.state.Operation.Sync
-	return s.dest != nil && op != nil && (op.Source != nil || op.Revision != "" && op.Revision != string(s.revision))
 }
 
 // operate takes one step of the operation and reports whether there was one. A barrier is why nothing may be synced.
@@ -105,26 +97,6 @@ func (r *Reconciler) operate(ctx context.Context, s *run, barrier string) (stepp
 	return true
 }
 
-// pin records what the operation is about, as far as that is known before anything is looked up: an automatic sync that
-// fails early has been attempted all the same.
-func (s *run) pin() {
-	op := s.state.Operation.Sync
-	if s.state.SyncResult == nil {
-		s.state.SyncResult = &v1alpha1.SyncOperationResult{}
-	}
-	res := s.state.SyncResult
-	switch sources := s.app.Spec.GetSources(); {
-	case op != nil && op.Source != nil:
-		res.Source = *op.Source
-		return
-	case len(sources) > 0:
-		res.Source = sources[0]
-	}
-	if res.Revision == "" && (op == nil || op.Revision == "" || op.Revision == string(s.revision)) {
-		res.Revision = string(s.revision)
-	}
-}
-
 // sharedResource returns the warning about an object that another application claims too.
 func (s *run) sharedResource() (string, bool) {
 	for _, c := range s.found {
@@ -138,25 +110,21 @@ func (s *run) sharedResource() (string, bool) {
 // operationPlan compares the cluster with what the operation asks for, which may be another commit or source than
 // the application's own (a rollback).
 func (r *Reconciler) operationPlan(ctx context.Context, s *run) (desired, *diff.Plan, error) {
-	op, src := s.state.Operation.Sync, s.state.SyncResult.Source
-	if len(op.Sources) > 0 {
-		return desired{}, nil, fault.New(fault.Invalid, "operation.sync.sources is not acted on by this version of Belay")
-	}
-	rev, err := r.operationRevision(ctx, s, src)
+	o, err := r.operationOrigin(ctx, s)
 	if err != nil {
 		return desired{}, nil, err
 	}
-	s.state.SyncResult.Revision = string(rev)
-	if op.Manifests != nil {
-		return s.localPlan(ctx, op.Manifests)
+	s.state.SyncResult.Revision, s.state.SyncResult.Revisions = o.inRevisions()
+	if texts := s.state.Operation.Sync.Manifests; texts != nil {
+		return s.localPlan(ctx, texts)
 	}
-	if s.plan != nil && rev == s.revision && reflect.DeepEqual(src, s.desired.source) {
+	if s.plan != nil && o.equal(s.desired.origin) {
 		return s.desired, s.plan, nil
 	}
-	if err := s.Project.PermitsSource(src.RepoURL); err != nil {
+	if err := o.permit(s.Project); err != nil {
 		return desired{}, nil, err
 	}
-	want, err := r.desire(ctx, s, src, rev)
+	want, err := r.desire(ctx, s, o)
 	if err != nil {
 		return desired{}, nil, err
 	}
@@ -165,20 +133,6 @@ func (r *Reconciler) operationPlan(ctx context.Context, s *run) (desired, *diff.
 	}
 	plan, err := s.comparePlan(ctx, want)
 	return want, plan, err
-}
-
-// operationRevision returns the commit of the operation; it is frozen at the first step, so that a retry means the same.
-func (r *Reconciler) operationRevision(ctx context.Context, s *run, src v1alpha1.ApplicationSource) (source.Revision, error) {
-	op := s.state.Operation
-	if rev := s.state.SyncResult.Revision; rev != "" {
-		return source.Revision(rev), nil
-	}
-	if target := op.Sync.Revision; target != "" && (!op.Retry.Refresh || s.state.RetryCount == 0) {
-		src.TargetRevision = target
-	} else if op.Sync.Source == nil && s.revision != "" {
-		return s.revision, nil
-	}
-	return r.revisionOf(ctx, src, source.Cached)
 }
 
 // step runs the plan through apply with everything that it needs of this application.
@@ -345,8 +299,8 @@ func (s *run) waitsForRetry() bool {
 	}
 	s.state.FinishedAt = nil
 	keep := &v1alpha1.SyncOperationResult{}
-	if s.state.SyncResult != nil && !s.state.Operation.Retry.Refresh {
-		keep.Revision = s.state.SyncResult.Revision
+	if res := s.state.SyncResult; res != nil && !s.state.Operation.Retry.Refresh {
+		keep.Revision, keep.Revisions, keep.Source, keep.Sources = res.Revision, res.Revisions, res.Source, res.Sources
 	}
 	s.state.SyncResult = keep
 	return false

@@ -17,72 +17,6 @@ import (
 	"github.com/belaycd/belay/internal/source"
 )
 
-// resolver knows what targets mean.
-type resolver struct {
-	source.Source
-	heads map[string]source.Revision
-}
-
-func (r resolver) Resolve(_ context.Context, req source.Request, _ source.Freshness) (source.Revision, error) {
-	return r.heads[req.Target], nil
-}
-
-func TestOperationRevision(t *testing.T) {
-	r := &Reconciler{Source: resolver{heads: map[string]source.Revision{"main": "c3", "release": "c1", "c1": "c1", "c2": "c2"}}}
-	other := &v1alpha1.ApplicationSource{Path: "old", TargetRevision: "main"}
-	for _, tc := range []struct {
-		reason  string
-		sync    v1alpha1.SyncOperation
-		retry   v1alpha1.RetryStrategy
-		retries int64
-		frozen  string
-		want    source.Revision
-	}{
-		{reason: "what the application wants", want: "c1"},
-		{reason: "a branch", sync: v1alpha1.SyncOperation{Revision: "main"}, want: "c3"},
-		{reason: "frozen by an earlier step", sync: v1alpha1.SyncOperation{Revision: "main"}, frozen: "c2", want: "c2"},
-		{reason: "another source's target", sync: v1alpha1.SyncOperation{Source: other}, want: "c3"},
-		{reason: "another source at the commit that the application is at", sync: v1alpha1.SyncOperation{Source: other, Revision: "c1"}, want: "c1"},
-		{reason: "a retry means the same", sync: v1alpha1.SyncOperation{Revision: "c2"}, retries: 1, want: "c2"},
-		{reason: "a retry that refreshes does not", sync: v1alpha1.SyncOperation{Revision: "c2"}, retries: 1, retry: v1alpha1.RetryStrategy{Refresh: true}, want: "c1"},
-	} {
-		s := newRun(Request{App: shop(), Memory: NewMemory("")}, time.Unix(0, 0))
-		s.revision = "c1" // of release, the application's target
-		s.state = &v1alpha1.OperationState{
-			Operation: v1alpha1.Operation{Sync: &tc.sync, Retry: tc.retry}, RetryCount: tc.retries,
-			SyncResult: &v1alpha1.SyncOperationResult{Revision: tc.frozen},
-		}
-		src := *s.app.Spec.Source
-		if tc.sync.Source != nil {
-			src = *tc.sync.Source
-		}
-		got, err := r.operationRevision(t.Context(), s, src)
-		if err != nil || got != tc.want {
-			t.Errorf("%s: %s, %v, want %s", tc.reason, got, err, tc.want)
-		}
-	}
-}
-
-// TestPin: a commit is what a failed operation was about only if it is known to be, for a retry repeats it.
-func TestPin(t *testing.T) {
-	for _, tc := range []struct {
-		reason, revision, want string
-		source                 *v1alpha1.ApplicationSource
-	}{
-		{reason: "what the application wants", want: "head"},
-		{reason: "an automatic sync", revision: "head", want: "head"},
-		{reason: "another commit", revision: "v1.0.0", want: ""},
-		{reason: "another source", source: &v1alpha1.ApplicationSource{Path: "old"}, want: ""},
-	} {
-		s := newRun(Request{App: shop(), Memory: NewMemory("")}, time.Unix(0, 0))
-		s.revision = "head"
-		s.state = &v1alpha1.OperationState{Operation: v1alpha1.Operation{Sync: &v1alpha1.SyncOperation{Revision: tc.revision, Source: tc.source}}}
-		if s.pin(); s.state.SyncResult.Revision != tc.want {
-			t.Errorf("%s: %q, want %q", tc.reason, s.state.SyncResult.Revision, tc.want)
-		}
-	}
-}
-
 // TestEarlyFailureIsAnAttempt: an automatic sync that is refused before it begins must not start again at once, for ever.
 func TestEarlyFailureIsAnAttempt(t *testing.T) {
 	automated := func(a *v1alpha1.Application) {
@@ -91,7 +25,8 @@ func TestEarlyFailureIsAnAttempt(t *testing.T) {
 		}
 	}
 	s := newRun(Request{App: shop(automated), Memory: NewMemory(""), Project: team()}, time.Unix(0, 0))
-	s.revision, s.desired.source = "c1", *s.app.Spec.Source
+	s.origin = s.origin.at([]source.Revision{"c1"})
+	s.desired.origin = s.origin
 	s.plan = &diff.Plan{Items: []*diff.Item{{Ref: object.Ref{Kind: "ConfigMap", Name: "a"}, Action: diff.Create, Desired: mine("ConfigMap", "shop", "a").Object}}}
 	s.condition(v1alpha1.ConditionSharedResourceWarning, "shared")
 	r := &Reconciler{Now: func() time.Time { return time.Unix(0, 0) }}
@@ -101,7 +36,7 @@ func TestEarlyFailureIsAnAttempt(t *testing.T) {
 	if r.operate(t.Context(), s, "") || s.app.Status.OperationState == nil {
 		t.Fatal("the operation was not refused")
 	}
-	d := decideAutoSync(autoInput{app: s.app, plan: s.plan, revision: s.revision, source: s.desired.source})
+	d := decideAutoSync(autoInput{app: s.app, plan: s.plan, origin: s.origin})
 	if d.operation != nil || d.problem == "" {
 		t.Errorf("after the refusal: operation %v, problem %q", d.operation, d.problem)
 	}
@@ -118,11 +53,11 @@ func TestDryRunHidesNoAttempt(t *testing.T) {
 		a.Status.History = v1alpha1.RevisionHistories{{Revision: "c1", Source: *a.Spec.Source}}
 	})
 	plan := &diff.Plan{Items: []*diff.Item{{Ref: object.Ref{Kind: "ConfigMap", Name: "a"}, Action: diff.Update, Desired: mine("ConfigMap", "shop", "a").Object}}}
-	in := autoInput{app: app, plan: plan, revision: "c1", source: *app.Spec.Source}
+	in := autoInput{app: app, plan: plan, origin: originOf(&app.Spec).at([]source.Revision{"c1"})}
 	if d := decideAutoSync(in); d.operation != nil {
 		t.Error("drift is overwritten without selfHeal")
 	}
-	in.revision = "c2"
+	in.origin.revisions = []source.Revision{"c2"}
 	if d := decideAutoSync(in); d.operation == nil {
 		t.Error("a new commit is not synced")
 	}
@@ -173,7 +108,8 @@ func TestTermination(t *testing.T) {
 		return false
 	}}, time.Unix(0, 0))
 	s.dest = &Destination{Cluster: view{}, Writer: w}
-	s.revision, s.desired.source = "c1", *s.app.Spec.Source
+	s.origin = s.origin.at([]source.Revision{"c1"})
+	s.desired.origin = s.origin
 	s.plan = &diff.Plan{}
 	const n = 200
 	for i := range n {
@@ -222,7 +158,7 @@ func TestHealLeavesWhatASyncWouldLeave(t *testing.T) {
 				SyncResult: &v1alpha1.SyncOperationResult{Revision: "c1", Source: *a.Spec.Source},
 			}
 		})
-		d := decideAutoSync(autoInput{app: app, plan: &diff.Plan{Items: tc.items}, revision: "c1", source: *app.Spec.Source})
+		d := decideAutoSync(autoInput{app: app, plan: &diff.Plan{Items: tc.items}, origin: originOf(&app.Spec).at([]source.Revision{"c1"})})
 		var got []string
 		if d.operation != nil {
 			for _, r := range d.operation.Sync.Resources {

@@ -255,7 +255,7 @@ func TestManagedNamespace(t *testing.T) {
 		{Ref: s.desired.namespace, Action: diff.None, Desired: ns},
 		{Ref: object.Ref{Kind: "ConfigMap", Namespace: "shop", Name: "old"}, Action: diff.Delete, Live: mine("ConfigMap", "shop", "old")},
 	}}
-	d := decideAutoSync(autoInput{app: s.app, plan: plan, revision: "c1", namespace: s.desired.namespace})
+	d := decideAutoSync(autoInput{app: s.app, plan: plan, origin: s.origin.at([]source.Revision{"c1"}), namespace: s.desired.namespace})
 	if d.operation != nil || !strings.Contains(d.problem, "wipe out") {
 		t.Errorf("an emptied repository: operation %v, problem %q, want the refusal to wipe out", d.operation, d.problem)
 	}

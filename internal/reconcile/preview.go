@@ -13,22 +13,24 @@ import (
 
 // Preview is what a sync would do.
 type Preview struct {
-	Revision source.Revision
-	Plan     *diff.Plan
-	Targets  diff.Targets
+	// Revisions are those of the sources, in their order.
+	Revisions []source.Revision
+	Plan      *diff.Plan
+	Targets   diff.Targets
 	// Conditions are what the stages found on the way.
 	Conditions []v1alpha1.ApplicationCondition
 }
 
-// Preview runs the story up to the comparison and stops before anything is decided or written. A revision replaces the
-// application's own; empty keeps it.
-func (r *Reconciler) Preview(ctx context.Context, req Request, revision string) (Preview, error) {
+// Preview runs the story up to the comparison and stops before anything is decided or written. revisions replace the
+// target revisions of the sources, one for each; an empty one keeps the source's own, and none at all keep all.
+func (r *Reconciler) Preview(ctx context.Context, req Request, revisions []string) (Preview, error) {
 	s := newRun(req, r.Now())
-	if revision != "" {
-		src := s.app.Spec.GetSources()
-		if len(src) == 1 {
-			src[0].TargetRevision = revision
-			s.app.Spec.Source, s.app.Spec.Sources = &src[0], nil
+	if n := len(s.origin.sources); len(revisions) > 0 && len(revisions) != n {
+		return Preview{}, fault.New(fault.Invalid, "%d revisions for %d sources", len(revisions), n)
+	}
+	for i, revision := range revisions {
+		if revision != "" {
+			s.origin.sources[i].TargetRevision = revision
 		}
 	}
 	for _, st := range r.story() {
@@ -39,7 +41,7 @@ func (r *Reconciler) Preview(ctx context.Context, req Request, revision string) 
 			return Preview{}, s.explain(err)
 		}
 	}
-	return Preview{Revision: s.revision, Plan: s.plan, Targets: s.desired.targets, Conditions: s.found}, nil
+	return Preview{Revisions: s.origin.revisions, Plan: s.plan, Targets: s.desired.targets, Conditions: s.found}, nil
 }
 
 // explain replaces an error that only points at conditions by what they say.

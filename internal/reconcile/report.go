@@ -119,13 +119,13 @@ func (r *Reconciler) assess(_ context.Context, s *run) error {
 	var appHealth v1alpha1.AppHealthStatus
 	st.Resources, appHealth, st.Summary = status.Resources(s.plan, j.of)
 	st.Health = status.Health(st.Health, appHealth, s.now)
-	st.SourceType = s.desired.typ
+	st.SourceType, st.SourceTypes = s.desired.typ, s.desired.types
 	st.Sync = v1alpha1.SyncStatus{
-		Status: status.Code(s.plan), Revision: string(s.revision),
-		ComparedTo: v1alpha1.ComparedTo{
-			Source: s.desired.source, Destination: s.app.Spec.Destination, IgnoreDifferences: s.app.Spec.IgnoreDifferences,
-		},
+		Status:     status.Code(s.plan),
+		ComparedTo: v1alpha1.ComparedTo{Destination: s.app.Spec.Destination, IgnoreDifferences: s.app.Spec.IgnoreDifferences},
 	}
+	st.Sync.Revision, st.Sync.Revisions = s.desired.origin.inRevisions()
+	st.Sync.ComparedTo.Source, st.Sync.ComparedTo.Sources = s.desired.origin.inSources()
 	s.again(j.recheck)
 	s.afterwards()
 	s.holdForHooks()

@@ -29,7 +29,7 @@ type run struct {
 	now  metav1.Time
 
 	dest     *Destination
-	revision source.Revision
+	origin   origin // what the application follows; its revisions are known once they are resolved
 	desired  desired
 	rules    diff.Rules
 	plan     *diff.Plan
@@ -45,13 +45,13 @@ type run struct {
 	err        error
 }
 
-// desired is what a source at a revision asks for.
+// desired is what sources at their revisions ask for.
 type desired struct {
-	key      string // equal keys, equal targets
-	source   v1alpha1.ApplicationSource
-	revision source.Revision
-	typ      v1alpha1.ApplicationSourceType
-	targets  diff.Targets
+	key     string // equal keys, equal targets
+	origin  origin
+	typ     v1alpha1.ApplicationSourceType   // of a single source
+	types   []v1alpha1.ApplicationSourceType // of a list of sources
+	targets diff.Targets
 	// namespace is the destination namespace when the application manages its metadata and the manifests do not hold it.
 	namespace object.Ref
 	warnings  []v1alpha1.ApplicationCondition
@@ -60,7 +60,7 @@ type desired struct {
 func newRun(req Request, now time.Time) *run {
 	app := req.App.DeepCopy()
 	return &run{
-		Request: req, app: app, now: metav1.NewTime(now.Truncate(time.Second)),
+		Request: req, app: app, origin: originOf(&app.Spec), now: metav1.NewTime(now.Truncate(time.Second)),
 		name: object.AppName(app.Namespace, app.Name, req.Config.ControllerNamespace),
 	}
 }
@@ -88,11 +88,10 @@ func (r *Reconciler) permit(ctx context.Context, s *run) error {
 			return errInvalidSpec
 		}
 	}
-	sources := spec.GetSources()
-	if len(sources) != 1 {
-		return fault.New(fault.Invalid, "spec.sources has %d entries; Belay acts on one source so far", len(sources))
+	if len(s.origin.sources) == 0 {
+		return fault.New(fault.Invalid, "the Application has no source; set spec.source or spec.sources")
 	}
-	if err := s.Project.PermitsSource(sources[0].RepoURL); err != nil {
+	if err := s.origin.permit(s.Project); err != nil {
 		return err
 	}
 	dest, err := r.Destinations.Destination(ctx, spec.Destination)
@@ -107,14 +106,13 @@ func (r *Reconciler) permit(ctx context.Context, s *run) error {
 // it is not tried again meanwhile.
 var errInvalidSpec = fault.New(fault.Invalid, "spec is invalid or not supported: see the condition InvalidSpecError")
 
-// resolve finds the commit that the application's target revision means now.
+// resolve finds the commits that the application's target revisions mean now.
 func (r *Reconciler) resolve(ctx context.Context, s *run) error {
-	src := s.app.Spec.GetSources()[0]
 	fresh := source.Cached
 	if s.Refresh != "" || s.Memory.owesLook() || asksForLatest(s.app) {
 		fresh = source.Fresh
 	}
-	rev, err := r.revisionOf(ctx, src, fresh)
+	revisions, err := r.revisionsOf(ctx, s.origin, fresh)
 	if fresh == source.Fresh {
 		// Until the remote has answered, what was seen before must not pass for an answer.
 		s.Memory.oweLook(err != nil)
@@ -122,7 +120,7 @@ func (r *Reconciler) resolve(ctx context.Context, s *run) error {
 	if err != nil {
 		return err
 	}
-	s.revision = rev
+	s.origin = s.origin.at(revisions)
 	return nil
 }
 
@@ -130,11 +128,21 @@ func (r *Reconciler) resolve(ctx context.Context, s *run) error {
 // moment ago on the remote must be what is applied. A full commit, as in a rollback, needs no look at the remote.
 func asksForLatest(app *v1alpha1.Application) bool {
 	op := app.Operation
-	if op == nil || op.Sync == nil || op.InitiatedBy.Automated || isCommit(op.Sync.Revision) {
+	if op == nil || op.Sync == nil || op.InitiatedBy.Automated || namesCommits(op.Sync) {
 		return false
 	}
 	st := app.Status.OperationState
 	return st == nil || st.Phase.Completed() || !reflect.DeepEqual(st.Operation, *op)
+}
+
+// namesCommits reports whether an operation wants full commits of all sources.
+func namesCommits(op *v1alpha1.SyncOperation) bool {
+	for _, revision := range op.Revisions {
+		if !isCommit(revision) {
+			return false
+		}
+	}
+	return len(op.Revisions) > 0 || isCommit(op.Revision)
 }
 
 func isCommit(revision string) bool {
@@ -144,8 +152,7 @@ func isCommit(revision string) bool {
 	return strings.Trim(revision, "0123456789abcdef") == ""
 }
 
-func (r *Reconciler) revisionOf(ctx context.Context, src v1alpha1.ApplicationSource, fresh source.Freshness) (source.Revision, error) {
-	req := source.RequestFor(src)
+func (r *Reconciler) revisionOf(ctx context.Context, req source.Request, fresh source.Freshness) (source.Revision, error) {
 	rev, err := r.Source.Resolve(ctx, req, fresh)
 	if fault.Is(err, fault.NotFound) && fresh == source.Cached {
 		// A branch may be younger than the last look.
@@ -154,13 +161,13 @@ func (r *Reconciler) revisionOf(ctx context.Context, src v1alpha1.ApplicationSou
 	return rev, err
 }
 
-// render turns the commit into desired objects.
+// render turns the commits into desired objects.
 func (r *Reconciler) render(ctx context.Context, s *run) error {
 	err := s.prepare(ctx)
 	if err != nil {
 		return err
 	}
-	s.desired, err = r.desire(ctx, s, s.app.Spec.GetSources()[0], s.revision)
+	s.desired, err = r.desire(ctx, s, s.origin)
 	if err != nil {
 		return err
 	}
@@ -182,50 +189,63 @@ func (s *run) prepare(ctx context.Context) error {
 		rules.NoValidate = p.SyncOptions.Has("Validate=false")
 		rules.NoAdoption = p.SyncOptions.Has("ClientSideApplyMigration=false")
 	}
+	rules.Migrates = s.app.Annotations[v1alpha1.AnnotationMigrationManager]
 	s.rules = rules
-	s.Memory.reset(object.Hash([]any{s.app.Spec.IgnoreDifferences, rules.NoValidate, rules.NoAdoption, s.app.Spec.Destination, s.Config.Version}))
+	s.Memory.reset(object.Hash([]any{s.app.Spec.IgnoreDifferences, rules.NoValidate, rules.NoAdoption, rules.Migrates, s.app.Spec.Destination, s.Config.Version}))
 	return nil
 }
 
-// desire renders a source at a revision and makes targets of it.
-func (r *Reconciler) desire(ctx context.Context, s *run, src v1alpha1.ApplicationSource, rev source.Revision) (desired, error) {
-	req := source.RequestFor(src)
-	snapshot, err := r.Source.Snapshot(ctx, req, rev)
+// desire renders sources at their revisions and makes targets of what they give.
+func (r *Reconciler) desire(ctx context.Context, s *run, o origin) (desired, error) {
+	m, err := r.manifests(ctx, s, o)
 	if err != nil {
 		return desired{}, err
 	}
-	if s.Refresh == v1alpha1.RefreshHard {
-		ctx = render.Anew(ctx)
-	}
-	m, err := r.Renderer.Render(ctx, snapshot.FS(), s.renderSpec(s.dest.Cluster, src, rev))
-	if err != nil {
-		return desired{}, fmt.Errorf("render %s at %s: %w", path(src), rev.Short(), err)
-	}
 	out, err := s.desiredOf(m)
-	out.source, out.revision = src, rev
+	out.origin = o
 	return out, err
 }
 
 // desiredOf makes targets of manifests.
-func (s *run) desiredOf(m render.Manifests) (desired, error) {
-	out := desired{key: targetsKey(m, s.app), typ: m.Type}
+func (s *run) desiredOf(m rendered) (desired, error) {
+	out := desired{key: targetsKey(m.Manifests, s.app), typ: m.Type, types: m.types}
 	ns := s.managedNamespace(m.Objects)
 	if ns != nil {
 		out.namespace = object.RefOf(ns)
 	}
 	var err error
-	if out.targets, err = s.targets(m, ns); err != nil {
+	if out.targets, err = s.targets(m.Manifests, ns); err != nil {
 		return desired{}, err
 	}
-	out.warnings = append(warnings(m, out.targets), s.exclusions(m)...)
+	out.warnings = append(warnings(m.Manifests, out.targets), s.exclusions(m.Manifests)...)
 	return out, nil
 }
 
-// renderSpec names everything that a render of the application depends on besides files.
-func (q Request) renderSpec(c Cluster, src v1alpha1.ApplicationSource, rev source.Revision) render.Spec {
+// manifests renders each source of an origin.
+func (r *Reconciler) manifests(ctx context.Context, s *run, o origin) (rendered, error) {
+	trees, err := r.trees(ctx, o)
+	if err != nil {
+		return rendered{}, err
+	}
+	if s.Refresh == v1alpha1.RefreshHard {
+		ctx = render.Anew(ctx)
+	}
+	refs := o.refs(trees)
+	return o.combine(func(i int) (render.Manifests, error) {
+		src, rev := o.sources[i], o.revisions[i]
+		m, err := r.Renderer.Render(ctx, trees[i], s.renderSpec(s.dest.Cluster, src, rev, refs))
+		if err != nil {
+			return m, fmt.Errorf("render %s at %s: %w", path(src), rev.Short(), err)
+		}
+		return m, nil
+	})
+}
+
+// renderSpec names everything that a render of one source depends on besides its files.
+func (q Request) renderSpec(c Cluster, src v1alpha1.ApplicationSource, rev source.Revision, refs render.Refs) render.Spec {
 	return render.Spec{
 		AppName: q.App.Name, AppNamespace: q.App.Namespace, Project: q.App.Spec.ProjectName(),
-		Namespace: q.App.Spec.Destination.Namespace, Source: src, Revision: rev,
+		Namespace: q.App.Spec.Destination.Namespace, Source: src, Revision: rev, Refs: refs,
 		KubeVersion: c.Version(), APIVersions: c.APIVersions(),
 		Options: q.Config.Render,
 	}
@@ -438,7 +458,7 @@ func (r *Reconciler) compare(ctx context.Context, s *run) (err error) {
 		return err
 	}
 	s.Memory.diff.Keep(s.plan)
-	if s.app.Status.Sync.Revision == string(s.revision) {
+	if st := s.app.Status.Sync; s.origin.isAt(st.Revision, st.Revisions) {
 		s.drift = outOfSync(s.plan) // Git did not move, so the cluster did
 	}
 	for _, i := range s.plan.Items {

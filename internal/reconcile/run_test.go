@@ -37,7 +37,7 @@ func TestResolveAfterFailure(t *testing.T) {
 		if err := r.resolve(t.Context(), s); err != nil {
 			return err.Error()
 		}
-		return string(s.revision)
+		return s.origin.String()
 	}
 	for _, step := range []struct {
 		refresh string

@@ -10,6 +10,7 @@ import (
 	"github.com/belaycd/belay/internal/diff"
 	"github.com/belaycd/belay/internal/object"
 	"github.com/belaycd/belay/internal/project"
+	"github.com/belaycd/belay/internal/source"
 )
 
 // TestWindowGate: what a window holds up stays as it is, and is looked at again when the window permits it.
@@ -52,7 +53,8 @@ func TestWindowGate(t *testing.T) {
 		})
 		r := &Reconciler{Now: func() time.Time { return noon }}
 		s := newRun(Request{App: app, Memory: NewMemory(""), Project: p}, noon)
-		s.revision, s.desired.source = "c1", *app.Spec.Source
+		s.origin = s.origin.at([]source.Revision{"c1"})
+		s.desired.origin = s.origin
 		s.plan = &diff.Plan{Items: []*diff.Item{{Ref: object.Ref{Kind: "ConfigMap", Name: "a"}, Action: diff.Create, Desired: mine("ConfigMap", "shop", "a").Object}}}
 		var waits bool
 		if tc.op == nil {

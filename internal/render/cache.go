@@ -155,10 +155,21 @@ func (c *Cache) forget(key specKey) {
 	}
 }
 
-// wholeTree names all content at once. A revision does so for nothing; the id of the root may cost a walk.
+// wholeTree names all content at once, that of refs too.
 func wholeTree(files source.FS, spec Spec) (string, error) {
-	if spec.Revision != "" {
-		return "revision " + string(spec.Revision), nil
+	root, err := wholeRevision(files, spec.Revision, spec.Source.Chart)
+	if err != nil {
+		return "", err
+	}
+	refs, err := spec.Refs.whole()
+	return root + refs, err
+}
+
+// wholeRevision names the content of one tree. A revision does so for nothing; the id of the root may cost a walk. The
+// version of a chart names no content: it can be published anew.
+func wholeRevision(files source.FS, revision source.Revision, chart string) (string, error) {
+	if revision != "" && chart == "" {
+		return "revision " + string(revision), nil
 	}
 	id, err := files.ContentID(".")
 	return "tree " + id, Classify("identify the repository", err)
@@ -173,12 +184,13 @@ func (c *Cache) Stats() CacheStats {
 	return out
 }
 
-// key hashes all of spec but the names of the revision.
+// key hashes all of spec but the names of the revision. Of refs the names count: which of them a render reads, and what,
+// is in its trace.
 func (c *Cache) key(spec Spec) (specKey, error) {
-	versions := spec.APIVersions
-	spec.APIVersions, spec.Revision, spec.Source.TargetRevision = nil, "", ""
+	versions, refs := spec.APIVersions, spec.Refs.Names()
+	spec.APIVersions, spec.Refs, spec.Revision, spec.Source.TargetRevision = nil, nil, "", ""
 	sum := sha256.New()
-	if err := json.NewEncoder(sum).Encode([]any{c.opts.Version, spec}); err != nil {
+	if err := json.NewEncoder(sum).Encode([]any{c.opts.Version, spec, refs}); err != nil {
 		return specKey{}, fault.New(fault.Invalid, "read the source: %w", err)
 	}
 	for _, v := range versions { // often more than a thousand: plain bytes instead of JSON
@@ -204,7 +216,7 @@ func (c *Cache) lookup(files source.FS, spec Spec, key specKey, root string) (Ca
 		if e.result.Err != nil && !c.opts.Now().Before(e.expires) {
 			continue
 		}
-		if roots[i] != root && !e.trace.Matches(files) {
+		if roots[i] != root && !e.trace.Matches(files, spec.Refs) {
 			continue
 		}
 		c.mu.Lock()
@@ -248,8 +260,10 @@ func (c *Cache) leave(f *flight) {
 func (c *Cache) fly(ctx context.Context, f *flight, files source.FS, spec Spec, key flightKey) {
 	defer f.cancel()
 	traced := newTracer(files)
+	var refs map[string]*tracer
+	spec.Refs, refs = spec.Refs.traced()
 	f.result.Manifests, f.result.Err = renderSafely(ctx, c.inner, traced, spec)
-	trace := traced.finish()
+	trace := traced.finish().join(refs)
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -322,10 +336,7 @@ func (c *Cache) remove(e *entry) {
 }
 
 func entryBytes(result Cached, trace Trace) int64 {
-	size := int64(512)
-	for _, s := range trace.seen {
-		size += int64(96 + len(s.path) + len(s.id) + len(s.listing))
-	}
+	size := 512 + trace.bytes()
 	if result.Err != nil {
 		size += int64(len(result.Err.Error()))
 	}

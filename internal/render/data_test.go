@@ -53,8 +53,8 @@ func (in input) spec() render.Spec {
 	}
 }
 
-// TestData runs every testdata/*.txtar: repo/ holds the repository, spec.yaml the input, and want the result:
-// the type and the objects, or "error (Kind): message".
+// TestData runs every testdata/*.txtar: repo/ holds the repository, refs/NAME/ the repository of another source, spec.yaml
+// the input, and want the result: the type and the objects, or "error (Kind): message".
 func TestData(t *testing.T) {
 	names, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(names) == 0 {
@@ -67,12 +67,19 @@ func TestData(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			repo := map[string]string{}
+			repo, refs := map[string]string{}, map[string]map[string]string{}
 			in := input{AppName: "demo", Namespace: "demo-ns", Revision: strings.Repeat("0123456789", 4), KubeVersion: "1.37.2"}
 			var want []byte
 			for _, f := range archive.Files {
 				if rel, ok := strings.CutPrefix(f.Name, "repo/"); ok {
 					repo[rel] = string(f.Data)
+				}
+				if rel, ok := strings.CutPrefix(f.Name, "refs/"); ok {
+					ref, rel, _ := strings.Cut(rel, "/")
+					if refs[ref] == nil {
+						refs[ref] = map[string]string{}
+					}
+					refs[ref][rel] = string(f.Data)
 				}
 				switch f.Name {
 				case "spec.yaml":
@@ -83,7 +90,9 @@ func TestData(t *testing.T) {
 					want = f.Data
 				}
 			}
-			out, err := renderer.Render(context.Background(), rendertest.Files(repo), in.spec())
+			spec := in.spec()
+			spec.Refs = refsOf(refs)
+			out, err := renderer.Render(context.Background(), rendertest.Files(repo), spec)
 			got := format(t, out, err)
 			if *update {
 				setFile(archive, "want", []byte(got))
@@ -97,6 +106,15 @@ func TestData(t *testing.T) {
 			}
 		})
 	}
+}
+
+// refsOf makes sources of other repositories, by the names that value files give them.
+func refsOf(repos map[string]map[string]string) render.Refs {
+	refs := render.Refs{}
+	for name, files := range repos {
+		refs[name] = render.Ref{RepoURL: "https://git.example.com/" + name, Revision: source.Revision(name + "-1"), Files: rendertest.Files(files)}
+	}
+	return refs
 }
 
 func setFile(archive *txtar.Archive, name string, data []byte) {

@@ -22,6 +22,8 @@ type Spec struct {
 	Source v1alpha1.ApplicationSource
 	// Revision is what Source.TargetRevision resolved to.
 	Revision source.Revision
+	// Refs are the other sources whose files this one may use, nil for an application with one source.
+	Refs Refs
 	// KubeVersion (for example 1.37.2) and APIVersions (group/version and group/version/Kind) describe the cluster.
 	KubeVersion string
 	APIVersions []string

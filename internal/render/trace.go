@@ -9,10 +9,12 @@ import (
 	"github.com/belaycd/belay/internal/source"
 )
 
-// Trace is what one render has seen of a file tree: enough to tell, without reading any content, whether another
-// tree would show it the same.
+// Trace is what one render has seen of a file tree and of the trees that it refers to: enough to tell, without reading
+// any content, whether other trees would show it the same.
 type Trace struct {
 	seen []sight
+	// refs is what was seen of other sources; a tree that was not looked at is missing.
+	refs map[string]Trace
 	// revision says that the render looked at the name of the revision and not only at content.
 	revision bool
 	// volatile says that something was seen that cannot be compared; such a trace matches nothing.
@@ -40,10 +42,16 @@ const (
 )
 
 // Len returns the number of looks that a comparison repeats.
-func (t Trace) Len() int { return len(t.seen) }
+func (t Trace) Len() int {
+	n := len(t.seen)
+	for _, ref := range t.refs {
+		n += ref.Len()
+	}
+	return n
+}
 
-// Matches reports whether files shows a render everything that t has seen. It stops at the first difference.
-func (t Trace) Matches(files source.FS) bool {
+// Matches reports whether files and refs show a render everything that t has seen. It stops at the first difference.
+func (t Trace) Matches(files source.FS, refs Refs) bool {
 	if t.volatile {
 		return false
 	}
@@ -52,7 +60,41 @@ func (t Trace) Matches(files source.FS) bool {
 			return false
 		}
 	}
+	for name, seen := range t.refs {
+		ref, ok := refs[name]
+		if !ok || !seen.Matches(ref.Files, nil) {
+			return false
+		}
+	}
 	return true
+}
+
+// join adds what the render has seen of other sources.
+func (t Trace) join(refs map[string]*tracer) Trace {
+	for name, traced := range refs {
+		seen := traced.finish()
+		t.volatile = t.volatile || seen.volatile
+		if len(seen.seen) == 0 {
+			continue
+		}
+		if t.refs == nil {
+			t.refs = make(map[string]Trace, len(refs))
+		}
+		t.refs[name] = seen
+	}
+	return t
+}
+
+// bytes estimates the memory of the trace.
+func (t Trace) bytes() int64 {
+	var size int64
+	for _, s := range t.seen {
+		size += int64(96 + len(s.path) + len(s.id) + len(s.listing))
+	}
+	for name, ref := range t.refs {
+		size += int64(64+len(name)) + ref.bytes()
+	}
+	return size
 }
 
 func (s *sight) same(files source.FS) bool {

@@ -80,7 +80,7 @@ func resource(i *diff.Item, judge Judge) (v1alpha1.ResourceStatus, health.Item) 
 		Group: i.Ref.Group, Version: subject.GroupVersionKind().Version, Kind: i.Ref.Kind,
 		Namespace: i.Ref.Namespace, Name: i.Ref.Name,
 		Status: v1alpha1.SyncStatusSynced, SyncWave: int64(apply.Wave(subject)),
-		RequiresPruning: i.Action == diff.Delete,
+		RequiresPruning: i.Action == diff.Delete, RequiresDeletionConfirmation: asksBeforeDeletion(i),
 	}
 	if i.Action != diff.None {
 		rs.Status = v1alpha1.SyncStatusOutOfSync
@@ -98,6 +98,14 @@ func resource(i *diff.Item, judge Judge) (v1alpha1.ResourceStatus, health.Item) 
 	}
 	hi.Health = rs.Health
 	return rs, hi
+}
+
+// asksBeforeDeletion reports whether the object, in Git or in the cluster, wants its deletion confirmed.
+func asksBeforeDeletion(i *diff.Item) bool {
+	asks := func(u *unstructured.Unstructured) bool {
+		return apply.HasOption(u, "Prune", "confirm") || apply.HasOption(u, "Delete", "confirm")
+	}
+	return i.Desired != nil && asks(i.Desired) || i.Live != nil && asks(i.Live.Object)
 }
 
 // externalURLs returns the addresses that an Ingress serves.

@@ -12,12 +12,11 @@ import (
 	"k8s.io/client-go/util/retry"
 
 	"github.com/belaycd/belay/api/v1alpha1"
-	"github.com/belaycd/belay/internal/diff"
 )
 
-// adopt writes the fields that client-side applies own over to our applies. It changes who owns them and nothing else; the
+// adopt writes the fields that other managers own by updates over to our applies. It changes who owns them and nothing else; the
 // apply that follows removes those that are not desired.
-func (w *Writer) adopt(ctx context.Context, desired *unstructured.Unstructured) error {
+func (w *Writer) adopt(ctx context.Context, desired *unstructured.Unstructured, managers []string) error {
 	target, err := w.resource(desired)
 	if err != nil {
 		return err
@@ -37,7 +36,7 @@ func (w *Writer) adopt(ctx context.Context, desired *unstructured.Unstructured) 
 		if err != nil {
 			return err
 		}
-		patch, err := csaupgrade.UpgradeManagedFieldsPatch(live, sets.New(diff.LegacyManagers()...), v1alpha1.FieldManager)
+		patch, err := csaupgrade.UpgradeManagedFieldsPatch(live, sets.New(managers...), v1alpha1.FieldManager)
 		if err != nil || len(patch) == 0 {
 			return err
 		}

@@ -53,7 +53,7 @@ func TestAdoption(t *testing.T) {
 		return plan.Items[0]
 	}
 	item := compare()
-	if item.Action != diff.Update || !item.Adopt || len(item.Changes) != 1 {
+	if item.Action != diff.Update || len(item.Adopt) == 0 || len(item.Changes) != 1 {
 		t.Fatalf("%s, adopt %v, %v; want the dropped variable alone", item.Action, item.Adopt, item.Changes)
 	}
 	if _, err := w.Apply(t.Context(), desired, apply.WriteOptions{Adopt: item.Adopt}); err != nil {

@@ -61,8 +61,8 @@ func New(client dynamic.Interface, kinds Kinds, cache Cache, inFlight int) *Writ
 // Apply makes the object as desired. Errors name the object and carry a fault kind.
 func (w *Writer) Apply(ctx context.Context, desired *unstructured.Unstructured, opts apply.WriteOptions) (*object.Live, error) {
 	ref := object.RefOf(desired)
-	if opts.Adopt && !opts.DryRun && !opts.Replace {
-		if err := w.adopt(ctx, desired); err != nil {
+	if len(opts.Adopt) > 0 && !opts.DryRun && !opts.Replace {
+		if err := w.adopt(ctx, desired, opts.Adopt); err != nil {
 			return nil, classify("take over fields of", ref, err)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/render"
+	"github.com/belaycd/belay/internal/source"
 )
 
 const (
@@ -26,19 +27,19 @@ const (
 // then parameters, string parameters and file parameters as --set, --set-string and --set-file do.
 func (r *release) values(ctx context.Context) (map[string]any, error) {
 	out := map[string]any{}
-	names, err := r.valueFiles()
+	files, err := r.valueFiles()
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range names {
+	for _, f := range files {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		data, err := r.read(name)
+		data, err := r.read(f)
 		if err != nil {
 			return nil, err
 		}
-		if out, err = merge(out, name, data); err != nil {
+		if out, err = merge(out, f.String(), data); err != nil {
 			return nil, err
 		}
 	}
@@ -69,52 +70,59 @@ func merge(into map[string]any, name string, data []byte) (map[string]any, error
 	return loader.MergeMaps(into, values), nil
 }
 
-func (r *release) read(name string) ([]byte, error) {
-	info, err := r.files.Stat(name)
-	if err != nil {
-		return nil, render.Classify("read "+name, err)
+// valueFile is a file of the chart's own repository or, with a ref, of another source of the application.
+type valueFile struct{ ref, path string }
+
+func (f valueFile) String() string {
+	if f.ref == "" {
+		return f.path
 	}
-	if info.Size() > maxValueBytes {
-		return nil, fault.New(fault.Invalid, "%s: larger than %d bytes", name, maxValueBytes)
-	}
-	data, err := r.files.ReadFile(name)
-	return data, render.Classify("read "+name, err)
+	return "$" + f.ref + "/" + f.path
 }
 
-// valueFiles returns the paths of spec.source.helm.valueFiles from the repository root. A glob gives its matches in
-// lexical order, without those that are listed already.
-func (r *release) valueFiles() ([]string, error) {
-	var out []string
+// tree returns the file tree that the file is in.
+func (r *release) tree(f valueFile) source.FS {
+	if f.ref == "" {
+		return r.files
+	}
+	return r.spec.Refs[f.ref].Files
+}
+
+func (r *release) read(f valueFile) ([]byte, error) {
+	files := r.tree(f)
+	info, err := files.Stat(f.path)
+	if err != nil {
+		return nil, render.Classify("read "+f.String(), err)
+	}
+	if info.Size() > maxValueBytes {
+		return nil, fault.New(fault.Invalid, "%s: larger than %d bytes", f, maxValueBytes)
+	}
+	data, err := files.ReadFile(f.path)
+	return data, render.Classify("read "+f.String(), err)
+}
+
+// valueFiles returns the files of spec.source.helm.valueFiles. A glob gives its matches in lexical order, without those
+// that are listed already.
+func (r *release) valueFiles() ([]valueFile, error) {
+	var out []valueFile
 	for _, raw := range r.options.ValueFiles {
-		name, err := r.resolve("valueFiles", raw)
+		f, err := r.resolve("valueFiles", raw)
 		if err != nil {
 			return nil, err
 		}
-		if strings.ContainsAny(name, "*?[{") {
-			matches, err := doublestar.Glob(r.files, name, doublestar.WithFilesOnly(), doublestar.WithFailOnIOErrors())
-			if err != nil {
-				return nil, render.Classify(fmt.Sprintf("valueFiles: expand %q", raw), err)
-			}
-			if len(matches) > 0 || r.options.IgnoreMissingValueFiles {
-				slices.Sort(matches)
-				for _, m := range matches {
-					if !slices.Contains(out, m) {
-						out = append(out, m)
-					}
-				}
-				continue
+		matches, err := r.matches(raw, f)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range matches {
+			if !slices.Contains(out, m) {
+				out = append(out, m)
 			}
 		}
-		info, err := r.files.Stat(name)
-		switch {
-		case err == nil && info.IsDir():
-			return nil, fault.New(fault.Invalid, "valueFiles: %s is a directory", name)
-		case err == nil:
-			out = append(out, name)
-		case fault.KindOf(render.Classify("", err)) != fault.NotFound:
-			return nil, render.Classify("valueFiles: read "+name, err)
-		case !r.options.IgnoreMissingValueFiles:
-			return nil, fault.New(fault.NotFound, "valueFiles: %s does not exist; ignoreMissingValueFiles would leave it out", name)
+		if len(matches) == 0 {
+			if out, err = r.listed(out, f); err != nil {
+				return nil, err
+			}
 		}
 		if len(out) > maxValueFiles {
 			return nil, fault.New(fault.Invalid, "valueFiles: more than %d files", maxValueFiles)
@@ -123,24 +131,89 @@ func (r *release) valueFiles() ([]string, error) {
 	return out, nil
 }
 
-// resolve turns a path of the source into one from the repository root.
-func (r *release) resolve(field, raw string) (string, error) {
-	if ref, _, ok := strings.Cut(raw, "/"); ok && strings.HasPrefix(ref, "$") && !strings.HasPrefix(ref, "$ARGOCD_") &&
-		!strings.HasPrefix(ref, "$KUBE_") && !strings.HasPrefix(ref, "${") && !strings.HasPrefix(ref, "$$") {
-		return "", fault.New(fault.Invalid, "%s: %s: files of another source (%s) are not supported yet", field, raw, ref)
+// matches returns the files that a glob matches, nil for a path that is none.
+func (r *release) matches(raw string, f valueFile) ([]valueFile, error) {
+	if !strings.ContainsAny(f.path, "*?[{") {
+		return nil, nil
+	}
+	names, err := doublestar.Glob(r.tree(f), f.path, doublestar.WithFilesOnly(), doublestar.WithFailOnIOErrors())
+	if err != nil {
+		return nil, render.Classify(fmt.Sprintf("valueFiles: expand %q", raw), err)
+	}
+	slices.Sort(names)
+	out := make([]valueFile, len(names))
+	for i, name := range names {
+		out[i] = valueFile{ref: f.ref, path: name}
+	}
+	return out, nil
+}
+
+// listed appends a file that is named as it is. One that does not exist is an error or, if that is wanted, left out.
+func (r *release) listed(out []valueFile, f valueFile) ([]valueFile, error) {
+	info, err := r.tree(f).Stat(f.path)
+	switch {
+	case err == nil && info.IsDir():
+		return nil, fault.New(fault.Invalid, "valueFiles: %s is a directory", f)
+	case err == nil:
+		return append(out, f), nil
+	case fault.KindOf(render.Classify("", err)) != fault.NotFound:
+		return nil, render.Classify("valueFiles: read "+f.String(), err)
+	case !r.options.IgnoreMissingValueFiles:
+		return nil, fault.New(fault.NotFound, "valueFiles: %s does not exist; ignoreMissingValueFiles would leave it out", f)
+	}
+	return out, nil
+}
+
+// resolve turns a path of the source, or $ref/path, into one from the root of its repository.
+func (r *release) resolve(field, raw string) (valueFile, error) {
+	if ref, rest, ok := refersTo(raw); ok {
+		if _, known := r.spec.Refs[ref]; !known {
+			return valueFile{}, r.unknownRef(field, raw, ref)
+		}
+		return r.within(field, raw, valueFile{ref: ref, path: "/" + r.env.Expand(rest)})
 	}
 	expanded := r.env.Expand(raw)
 	if u, err := url.Parse(expanded); err == nil && u.Scheme != "" && u.Host != "" {
-		return "", fault.New(fault.Denied, "%s: %s: remote files are refused: renders reach no network; copy the file into the repository", field, u.Redacted())
+		return valueFile{}, fault.New(fault.Denied, "%s: %s: remote files are refused: renders reach no network; copy the file into the repository", field, u.Redacted())
 	}
-	if expanded == "" {
-		return "", fault.New(fault.Invalid, "%s: %q is an empty path", field, raw)
+	return r.within(field, raw, valueFile{path: expanded})
+}
+
+// within makes the path of f one from the root of its repository.
+func (r *release) within(field, raw string, f valueFile) (valueFile, error) {
+	if strings.Trim(f.path, "/") == "" {
+		return valueFile{}, fault.New(fault.Invalid, "%s: %q is an empty path", field, raw)
 	}
-	name, err := render.Resolve(r.dir, expanded)
+	name, err := render.Resolve(r.dir, f.path)
+	if err != nil && f.ref != "" {
+		return valueFile{}, fault.New(fault.KindOf(err), "%s: %s: %w", field, raw, err)
+	}
 	if err != nil {
-		return "", fault.New(fault.KindOf(err), "%s: %w", field, err)
+		return valueFile{}, fault.New(fault.KindOf(err), "%s: %w", field, err)
 	}
-	return name, nil
+	f.path = name
+	return f, nil
+}
+
+// refersTo splits $ref/path. A variable of the build environment in the place of the ref makes it an ordinary path.
+func refersTo(raw string) (ref, path string, ok bool) {
+	ref, path, ok = strings.Cut(raw, "/")
+	ref, dollar := strings.CutPrefix(ref, "$")
+	if !ok || !dollar || strings.HasPrefix(ref, "$") || strings.HasPrefix(ref, "{") ||
+		strings.HasPrefix(ref, "ARGOCD_") || strings.HasPrefix(ref, "KUBE_") {
+		return "", "", false
+	}
+	return ref, path, true
+}
+
+func (r *release) unknownRef(field, raw, ref string) error {
+	names := r.spec.Refs.Names()
+	if len(names) == 0 {
+		return fault.New(fault.Invalid, "%s: %s: source referenced %q, but no source has a 'ref' field defined; "+
+			"add the repository to spec.sources with ref: %s", field, raw, "$"+ref, ref)
+	}
+	return fault.New(fault.Invalid, "%s: %s: source referenced %q, which is not one of the available sources ($%s)",
+		field, raw, "$"+ref, strings.Join(names, ", $"))
 }
 
 // set applies parameters: of two with one name the last wins, and forced strings come after the others.
@@ -164,16 +237,16 @@ func (r *release) set(values map[string]any) error {
 		}
 	}
 	for _, p := range r.options.FileParameters {
-		name, err := r.resolve("fileParameters", p.Path)
+		f, err := r.resolve("fileParameters", p.Path)
 		if err != nil {
 			return err
 		}
-		data, err := r.read(name)
+		data, err := r.read(f)
 		if err != nil {
 			return err
 		}
 		content := func([]rune) (any, error) { return string(data), nil }
-		if err := strvals.ParseIntoFile(p.Name+"="+path.Base(name), values, content); err != nil {
+		if err := strvals.ParseIntoFile(p.Name+"="+path.Base(f.path), values, content); err != nil {
 			return fault.New(fault.Invalid, "spec.source.helm.fileParameters: %s: %w", p.Name, err)
 		}
 	}

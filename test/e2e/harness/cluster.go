@@ -46,7 +46,25 @@ type Cluster struct {
 func Shared(t testing.TB) *Cluster {
 	t.Helper()
 	box := sandbox.Start(t)
-	return connect(t, box.Kubeconfig(), box.RESTConfig())
+	c := connect(t, box.Kubeconfig(), box.RESTConfig())
+	c.install(t)
+	return c
+}
+
+// Given returns a cluster that is there already. Where install is set, Belay's definitions are put into it and a Plane can
+// be started for it; else it is left as it is, and Served names the control plane that works there.
+func Given(t testing.TB, kubeconfig string, install bool) *Cluster {
+	t.Helper()
+	rc, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rc.QPS = -1
+	c := connect(t, kubeconfig, rc)
+	if install {
+		c.install(t)
+	}
+	return c
 }
 
 // Launch starts a cluster for this test alone, which ends with it. Where dir is not empty, it keeps its state there, so that
@@ -59,7 +77,9 @@ func Launch(t testing.TB, dir string) (*Cluster, *sandbox.Instance) {
 		t.Fatal(err)
 	}
 	rc.QPS = -1
-	return connect(t, instance.Kubeconfig(), rc), instance
+	c := connect(t, instance.Kubeconfig(), rc)
+	c.install(t)
+	return c, instance
 }
 
 // Boot starts a cluster process, which ends with the test at the latest.
@@ -79,10 +99,17 @@ func connect(t testing.TB, kubeconfig string, rc *rest.Config) *Cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &Cluster{Kubeconfig: kubeconfig, REST: rc, belay: Program(t)}
+	c := &Cluster{Kubeconfig: kubeconfig, REST: rc}
 	if c.WithWatch, err = client.NewWithWatch(rc, client.Options{Scheme: scheme}); err != nil {
 		t.Fatal(err)
 	}
+	return c
+}
+
+// install builds the program under test and makes the cluster serve what it works on.
+func (c *Cluster) install(t testing.TB) {
+	t.Helper()
+	c.belay = Program(t)
 	crds, err := config.CRDs()
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +122,6 @@ func connect(t testing.TB, kubeconfig string, rc *rest.Config) *Cluster {
 		list.SetGroupVersionKind(schema.GroupVersionKind{Group: "argoproj.io", Version: "v1alpha1", Kind: "ApplicationList"})
 		return c.List(ctx, list)
 	})
-	return c
 }
 
 // Program returns the path of belay: that of $BELAY_BIN, else one that is built from this checkout.
@@ -225,10 +251,16 @@ func (c *Cluster) TryRemove(t testing.TB, id ID) bool {
 // Namespace makes a namespace named after the test, and waits until pods can be created in it.
 func (c *Cluster) Namespace(t testing.TB) string {
 	t.Helper()
+	return c.NamespaceFor(t, t.Name())
+}
+
+// NamespaceFor is Namespace with another name than the test's.
+func (c *Cluster) NamespaceFor(t testing.TB, purpose string) string {
+	t.Helper()
 	ns := &unstructured.Unstructured{}
 	ns.SetAPIVersion("v1")
 	ns.SetKind("Namespace")
-	ns.SetGenerateName(label(t.Name()) + "-")
+	ns.SetGenerateName(label(purpose) + "-")
 	if err := c.Create(Context(t), ns); err != nil {
 		t.Fatalf("create namespace: %v", err)
 	}

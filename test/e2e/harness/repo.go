@@ -103,14 +103,28 @@ func NewEmptyRepo(t testing.TB, o RepoOptions) *Repo {
 	return r
 }
 
+// Beside serves a further repository without commits, at the same server.
+func (r *Repo) Beside(t testing.TB, name string) *Repo {
+	t.Helper()
+	dir := filepath.Join(filepath.Dir(r.Dir), name+".git")
+	r.git(t, "", "init", "-q", "--bare", "-b", "main", dir)
+	return &Repo{Dir: dir, Server: r.Server, URL: r.Server.URL + "/" + name + ".git"}
+}
+
 // Commit makes the files, and no others, the content of a branch, on top of what it had; it returns the commit.
 func (r *Repo) Commit(t testing.TB, branch string, files Files) string {
+	t.Helper()
+	return r.CommitAs(t, branch, "change", files)
+}
+
+// CommitAs is Commit with a message.
+func (r *Repo) CommitAs(t testing.TB, branch, message string, files Files) string {
 	t.Helper()
 	parent := ""
 	if r.has(branch) {
 		parent = "from refs/heads/" + branch + "^0\n"
 	}
-	return r.commit(t, branch, parent, files)
+	return r.commit(t, commit{branch, message, parent}, files)
 }
 
 // ForcePush makes a commit without history the branch.
@@ -119,14 +133,17 @@ func (r *Repo) ForcePush(t testing.TB, branch string, files Files) string {
 	if r.has(branch) {
 		r.Git(t, "update-ref", "-d", "refs/heads/"+branch)
 	}
-	return r.commit(t, branch, "", files)
+	return r.commit(t, commit{branch: branch, message: "change"}, files)
 }
 
-func (r *Repo) commit(t testing.TB, branch, parent string, files Files) string {
+// commit says where a commit goes; parent is a line of fast-import or nothing.
+type commit struct{ branch, message, parent string }
+
+func (r *Repo) commit(t testing.TB, c commit, files Files) string {
 	t.Helper()
 	var in strings.Builder
-	message := "change"
-	fmt.Fprintf(&in, "commit refs/heads/%s\ncommitter Test <test@example.com> 1700000000 +0000\ndata %d\n%s\n%sdeleteall\n", branch, len(message), message, parent)
+	fmt.Fprintf(&in, "commit refs/heads/%s\ncommitter Test <test@example.com> 1700000000 +0000\ndata %d\n%s\n%sdeleteall\n",
+		c.branch, len(c.message), c.message, c.parent)
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		mode, content := "100644", files[name]
 		if target, ok := strings.CutPrefix(content, LinkTo); ok {
@@ -135,7 +152,7 @@ func (r *Repo) commit(t testing.TB, branch, parent string, files Files) string {
 		fmt.Fprintf(&in, "M %s inline %s\ndata %d\n%s\n", mode, name, len(content), content)
 	}
 	r.git(t, in.String(), "-C", r.Dir, "fast-import", "--quiet", "--force")
-	return r.Git(t, "rev-parse", "refs/heads/"+branch)
+	return r.Git(t, "rev-parse", "refs/heads/"+c.branch)
 }
 
 func (r *Repo) has(branch string) bool {
