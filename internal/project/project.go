@@ -53,7 +53,7 @@ func New(p *v1alpha1.AppProject, clusters ...Cluster) *Project {
 		allNamespaced: spec.NamespaceResourceWhitelist == nil,
 		onlyScoped:    spec.PermitOnlyProjectScopedClusters,
 		clusters:      append([]Cluster(nil), clusters...),
-		windows:       spec.DeepCopy().SyncWindows,
+		windows:       spec.SyncWindows.DeepCopy(),
 		pending:       pendingOfProject(spec),
 	}
 	for _, repo := range spec.SourceRepos {
