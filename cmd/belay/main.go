@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"syscall"
 	"time"
+	_ "time/tzdata" // sync windows name time zones, which an image need not have
 
 	"github.com/spf13/cobra"
 
@@ -32,6 +33,7 @@ func run() int {
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 		Getenv: os.Getenv, Now: time.Now, Build: build(),
 		Planner:  app.OpenPlanner(os.Environ(), cacheDir()),
+		Prober:   app.OpenProber(os.Environ()),
 		Commands: []*cobra.Command{app.RunCommand(os.Environ(), os.Getenv, os.Stderr)},
 	}, os.Args[1:])
 }

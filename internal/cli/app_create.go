@@ -73,6 +73,9 @@ func (c *cli) appCreate() *cobra.Command {
 }
 
 func (c *cli) create(ctx context.Context, conn *Connection, o *createOptions) error {
+	if err := o.spec.extras.read(ctx, c); err != nil {
+		return err
+	}
 	objects, err := c.applications(ctx, o)
 	if err != nil {
 		return err

@@ -34,6 +34,9 @@ func (c *cli) appSet() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := spec.extras.read(cmd.Context(), c); err != nil {
+				return err
+			}
 			word := "unchanged"
 			_, err = conn.changeApp(cmd.Context(), key, func(app *v1alpha1.Application) (map[string]any, error) {
 				want := app.DeepCopy()

@@ -23,6 +23,7 @@ type syncOptions struct {
 	resources []string
 	labels    []string
 	info      []string
+	added     []string // sync options
 	strategy  string
 	timeout   seconds
 	retry     retryFlags
@@ -85,6 +86,7 @@ func (o *syncOptions) bindSync(cmd *cobra.Command) {
 	fs.StringArrayVar(&o.labels, "label", nil, "only objects with this label: key=value (may be repeated)")
 	fs.StringArrayVar(&o.info, "info", nil, "key=value to keep with the operation (may be repeated)")
 	fs.StringVar(&o.strategy, "strategy", "", "apply or hook (default: hook)")
+	fs.StringArrayVar(&o.added, "sync-option", nil, "sync option Name=value in addition to those of the application; !Name=value leaves one of them out (may be repeated)")
 	fs.BoolVar(&o.outOfSyncOnly, "apply-out-of-sync-only", false, "apply only objects that are out of sync")
 	o.retry.bind(fs)
 }
@@ -99,7 +101,7 @@ func (o *syncOptions) check() error {
 	if err := o.planFlags.check(); err != nil {
 		return err
 	}
-	for _, kv := range slices.Concat(o.info, o.labels) {
+	for _, kv := range slices.Concat(o.info, o.labels, o.added) {
 		if key, _, ok := strings.Cut(kv, "="); !ok || key == "" {
 			return usageError("%q is not of the form key=value", kv)
 		}
@@ -333,6 +335,13 @@ func (o *syncOptions) syncOptions(app *v1alpha1.Application) v1alpha1.SyncOption
 	}
 	for option, on := range map[string]bool{"Replace=true": o.replace, "ServerSideApply=true": o.serverSide, "ApplyOutOfSyncOnly=true": o.outOfSyncOnly} {
 		if on && !options.Has(option) {
+			options = append(options, option)
+		}
+	}
+	for _, option := range o.added {
+		if removed, ok := strings.CutPrefix(option, "!"); ok {
+			options = slices.DeleteFunc(options, func(have string) bool { return have == removed })
+		} else if !options.Has(option) {
 			options = append(options, option)
 		}
 	}

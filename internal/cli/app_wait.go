@@ -14,6 +14,7 @@ type waitOptions struct {
 	appFlags
 	goal      goal
 	resources []string
+	until     []string
 	selector  string
 	timeout   seconds
 	output    string
@@ -23,6 +24,7 @@ type waitOptions struct {
 type goal struct {
 	sync, health, operation, suspended, degraded, delete, hydrated bool
 	resources                                                      resourceFilter
+	until                                                          []expression
 }
 
 func (c *cli) appWait() *cobra.Command {
@@ -35,6 +37,9 @@ func (c *cli) appWait() *cobra.Command {
   belay app wait callcenter-ai-prod --health --timeout 5m
   # one Deployment of it
   belay app wait callcenter-ai-prod --resource apps:Deployment:agent-service
+  # whatever a jq or JSONPath expression says
+  belay app wait callcenter-ai-prod --for '.status.history[-1].id >= 42'
+  belay app wait callcenter-ai-prod --for jsonpath='{.status.sync.status}'=Synced
   # until it is gone
   belay app wait callcenter-ai-prod --delete`,
 		Args:              argCount(0, -1, "names of applications"),
@@ -54,6 +59,7 @@ func (c *cli) appWait() *cobra.Command {
 	fs.BoolVar(&o.goal.delete, "delete", false, "wait until deleted")
 	fs.BoolVar(&o.goal.hydrated, "hydrated", false, "wait until hydration has finished")
 	fs.StringArrayVar(&o.resources, "resource", nil, "only these objects: GROUP:KIND:NAME or GROUP:KIND:NAMESPACE/NAME, ! excludes, * matches")
+	fs.StringArrayVar(&o.until, "for", nil, "wait until a jq expression is true of the application, or jsonpath={PATH}=VALUE (may be repeated)")
 	fs.StringVarP(&o.selector, "selector", "l", "", "all applications with these labels")
 	fs.Var(&o.timeout, "timeout", "give up after this time (0: never)")
 	return cmd
@@ -67,6 +73,13 @@ func (c *cli) wait(ctx context.Context, args []string, o waitOptions) error {
 	filter, err := parseResources(o.resources)
 	if err != nil {
 		return err
+	}
+	for _, text := range o.until {
+		e, err := parseExpression(text)
+		if err != nil {
+			return err
+		}
+		o.goal.until = append(o.goal.until, e)
 	}
 	keys, err := c.chooseApps(ctx, conn, args, listOptions{appFlags: o.appFlags, selector: o.selector})
 	if err != nil {
@@ -174,7 +187,7 @@ func (c *cli) printFinal(ctx context.Context, conn *Connection, app *v1alpha1.Ap
 
 // orDefault is what argocd waits for when no flag names anything.
 func (g goal) orDefault() goal {
-	if g.sync || g.health || g.operation || g.suspended || g.degraded || g.delete || g.hydrated {
+	if g.sync || g.health || g.operation || g.suspended || g.degraded || g.delete || g.hydrated || len(g.until) > 0 {
 		return g
 	}
 	g.sync, g.health, g.operation = true, true, true
@@ -192,6 +205,9 @@ func (g goal) String() string {
 		if w.on {
 			words = append(words, w.name)
 		}
+	}
+	for _, e := range g.until {
+		words = append(words, e.text)
 	}
 	return joinWords(words)
 }
@@ -223,6 +239,9 @@ func (j *judgement) see(app *v1alpha1.Application, g goal) (bool, error) {
 		if h := app.Status.SourceHydrator.CurrentOperation; h != nil && h.FinishedAt == nil {
 			return false, nil
 		}
+	}
+	if ok, err := holds(g.until, app); !ok || err != nil {
+		return err != nil, err
 	}
 	if g.resources.empty() {
 		return g.reached(app.Status.Sync.Status, health), nil

@@ -26,6 +26,8 @@ type Env struct {
 	Build Build
 	// Planner opens the engine that plans and renders. Without it the commands that need it say so and fail.
 	Planner PlannerFunc
+	// Prober opens what repositories are tried with. Without it they are not.
+	Prober ProberFunc
 	// Commands are further commands, such as the one that runs the controller.
 	Commands []*cobra.Command
 }
@@ -119,7 +121,8 @@ they stand. The commands below speak with the cluster of the kubeconfig.`,
 	// Only an unknown flag or a second registration fails, which a start would show.
 	_ = root.RegisterFlagCompletionFunc("kube-context", c.kubeContexts)
 	c.logFlags.bind(root.PersistentFlags())
-	root.AddCommand(c.appCommand(), c.projCommand(), c.installCommand(), c.versionCommand(), c.completionCommand())
+	root.AddCommand(c.appCommand(), c.projCommand(), c.repoCommand(), c.repoCredsCommand(), c.certCommand(), c.gpgCommand(), c.clusterCommand())
+	root.AddCommand(c.installCommand(), c.versionCommand(), c.completionCommand())
 	root.AddCommand(c.Commands...)
 	return root
 }

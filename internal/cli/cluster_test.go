@@ -37,6 +37,7 @@ type bench struct {
 	client    client.WithWatch
 	namespace string
 	planner   cli.PlannerFunc
+	prober    cli.ProberFunc
 	env       map[string]string
 }
 
@@ -139,7 +140,7 @@ func (b *bench) runIn(ctx context.Context, stdin string, args ...string) result 
 		Getenv:  func(name string) string { return b.env[name] },
 		Now:     func() time.Time { return time.Now().UTC() },
 		Build:   cli.Build{Version: "test", Go: "go"},
-		Planner: b.planner,
+		Planner: b.planner, Prober: b.prober,
 	}, append([]string{args[0], "--kubeconfig", b.sandbox.Kubeconfig(), "--namespace", b.namespace}, args[1:]...))
 	return result{out.String(), errs.String(), code}
 }

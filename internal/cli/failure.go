@@ -129,7 +129,7 @@ func classify(err error) *Failure {
 	case apierrors.IsUnauthorized(err):
 		return api("Unauthorized", "the cluster does not accept the credentials of this kubeconfig context: log in again")
 	case apierrors.IsForbidden(err):
-		return api("Forbidden", "ask for a role that allows this on applications.argoproj.io in that namespace")
+		return api("Forbidden", "ask for a role that allows this in that namespace")
 	case apierrors.IsConflict(err):
 		return api("Conflict", "somebody else changed the object at the same time: try again")
 	case meta.IsNoMatchError(err), isMissingKind(err):

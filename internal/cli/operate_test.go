@@ -255,7 +255,7 @@ func TestSyncWindowRefusesBeforeAnythingIsWritten(t *testing.T) {
 	}
 	app := b.create("shop", func(app *v1alpha1.Application) { app.Spec.Project = "frozen"; app.Status.History = deployments(2) })
 	b.run("app", "sync", "shop").exits(t, 20).says(t, "cannot sync: blocked by sync window", "belay proj windows list frozen")
-	b.run("app", "rollback", "shop").exits(t, 20).says(t, "blocked by sync window")
+	b.run("app", "rollback", "shop").exits(t, 20).says(t, "blocked by sync window", "open in project frozen: deny:* * * * *:1h")
 	if b.get("shop").ResourceVersion != app.ResourceVersion {
 		t.Error("a refused sync wrote to the application")
 	}

@@ -8,7 +8,6 @@ import (
 	"sort"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -19,11 +18,10 @@ import (
 )
 
 func (c *cli) projCommand() *cobra.Command {
-	windows := c.group("windows", "Look at the sync windows of a project",
-		"  belay proj windows list callcenter-ai", c.projWindowsList())
-	proj := c.group("proj", "Look at projects: what their applications may deploy, from where and to where",
+	proj := c.group("proj", "Look at projects and change them: what their applications may deploy, from where, to where and when",
 		"  belay proj list\n  belay proj get callcenter-ai\n  belay proj windows list callcenter-ai",
-		c.projList(), c.projGet(), windows)
+		c.projList(), c.projGet(), c.projCreate(), c.projSet(), c.projEdit(), c.projDelete(), c.projWindows())
+	proj.AddCommand(c.projLists()...)
 	proj.Aliases = []string{"project", "projects"}
 	return proj
 }
@@ -78,36 +76,6 @@ func (c *cli) projGet() *cobra.Command {
 		},
 	}
 	c.outputFlag(cmd, &output, "wide", "name", "json", "yaml")
-	return cmd
-}
-
-func (c *cli) projWindowsList() *cobra.Command {
-	var output string
-	cmd := &cobra.Command{
-		Use: "list PROJECT", Short: "List the sync windows of a project",
-		Example:           "  belay proj windows list callcenter-ai",
-		Args:              argCount(1, 1, "the name of a project"),
-		ValidArgsFunction: c.completeProjects,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			conn, err := c.connect()
-			if err != nil {
-				return err
-			}
-			p, err := conn.project(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			if output == "json" || output == "yaml" {
-				windows := p.Spec.SyncWindows
-				if windows == nil {
-					windows = v1alpha1.SyncWindows{}
-				}
-				return printAs(c.Out, output, windows)
-			}
-			return printWindows(c.Out, p, c.Now())
-		},
-	}
-	c.outputFlag(cmd, &output, "wide", "json", "yaml")
 	return cmd
 }
 
@@ -302,35 +270,4 @@ func allowedKinds(kinds []metav1.GroupKind) []string {
 		return []string{"*/*"}
 	}
 	return kindWords(kinds)
-}
-
-// printWindows prints the windows and whether each is active at that time.
-func printWindows(out io.Writer, p *v1alpha1.AppProject, now time.Time) error {
-	var rows [][]string
-	for i, w := range p.Spec.SyncWindows {
-		if w == nil {
-			continue
-		}
-		list := func(values []string) string {
-			if len(values) == 0 {
-				return "-"
-			}
-			return strings.Join(values, ",")
-		}
-		manual, and := "Disabled", "Disabled"
-		if w.ManualSync {
-			manual = "Enabled"
-		}
-		if w.UseAndOperator {
-			and = "Enabled"
-		}
-		zone := w.TimeZone
-		if zone == "" {
-			zone = "UTC"
-		}
-		rows = append(rows, []string{strconv.Itoa(i), windowStatus(w, now), w.Kind, w.Schedule, w.Duration, list(w.Applications),
-			list(w.Namespaces), list(w.Clusters), manual, zone, and})
-	}
-	header := []string{"ID", "STATUS", "KIND", "SCHEDULE", "DURATION", "APPLICATIONS", "NAMESPACES", "CLUSTERS", "MANUALSYNC", "TIMEZONE", "USEANDOPERATOR"}
-	return table(out, header, rows)
 }

@@ -31,6 +31,7 @@ type specFlags struct {
 	directoryRecurse                                             bool
 	directoryInclude, directoryExclude                           string
 	sourcePosition                                               int
+	extras                                                       sourceExtras
 }
 
 func (s *specFlags) bind(fs *pflag.FlagSet) {
@@ -98,6 +99,7 @@ func (s *specFlags) bind(fs *pflag.FlagSet) {
 	fs.Int64Var(&s.historyLimit, "revision-history-limit", 10, "how many deployments to remember")
 	fs.IntVar(&s.sourcePosition, "source-position", 0, "position of the source to change, from 1, for several sources")
 	s.retry.bind(fs)
+	s.extras.bind(fs)
 	fs.SetNormalizeFunc(specAliases)
 }
 
@@ -146,6 +148,7 @@ func (s *specFlags) apply(app *v1alpha1.Application) error {
 	if err := s.applyPolicy(spec); err != nil {
 		return err
 	}
+	s.extras.hydrate(spec)
 	return s.applySource(spec)
 }
 
@@ -216,7 +219,7 @@ func sourceFlags() []string {
 
 // applySource changes the one source, or the chosen one of several.
 func (s *specFlags) applySource(spec *v1alpha1.ApplicationSpec) error {
-	if !s.given(sourceFlags()...) {
+	if !s.given(sourceFlags()...) && !s.given(s.extras.names()...) {
 		return nil
 	}
 	source, err := s.chosenSource(spec)
@@ -240,6 +243,9 @@ func (s *specFlags) applyTo(source *v1alpha1.ApplicationSource) error {
 		}
 	}
 	if err := s.applyHelm(source); err != nil {
+		return err
+	}
+	if err := s.extras.apply(source); err != nil {
 		return err
 	}
 	if err := s.applyKustomize(source); err != nil {

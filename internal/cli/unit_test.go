@@ -20,6 +20,7 @@ import (
 
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/object"
+	"github.com/belaycd/belay/internal/project"
 )
 
 func TestClassify(t *testing.T) {
@@ -182,7 +183,7 @@ func TestWindowStatus(t *testing.T) {
 		{"0 12 * * *", "soon", "", "Invalid"}, {"0 12 * * *", "1h", "Mars/Base", "Invalid"}, {"0 0 30 2 *", "1h", "", "Inactive"},
 	}
 	for _, tc := range cases {
-		w := &v1alpha1.SyncWindow{Schedule: tc.schedule, Duration: tc.duration, TimeZone: tc.zone}
+		w := &v1alpha1.SyncWindow{Kind: "deny", Schedule: tc.schedule, Duration: tc.duration, TimeZone: tc.zone}
 		if got := windowStatus(w, at); got != tc.want {
 			t.Errorf("%+v: %s, want %s", tc, got, tc.want)
 		}
@@ -213,8 +214,37 @@ func TestJudgeWindows(t *testing.T) {
 			Namespaces: []string{"other"}, UseAndOperator: true}}, "Sync Allowed"},
 	}
 	for name, tc := range cases {
-		if got := judgeWindows(tc.windows, app, testTime()).word; got != tc.want {
+		p := &v1alpha1.AppProject{Spec: v1alpha1.AppProjectSpec{SyncWindows: tc.windows}}
+		if got := summarize(project.New(p).Windows(app), testTime()).word; got != tc.want {
 			t.Errorf("%s: %s, want %s", name, got, tc.want)
+		}
+	}
+}
+
+// TestWindowLines: what `app get` says of windows: the words of argocd, all windows that concern the application, and when that
+// changes.
+func TestWindowLines(t *testing.T) {
+	app := &v1alpha1.Application{}
+	app.Name = "shop-prod"
+	now := time.Date(2026, 11, 23, 12, 30, 0, 0, time.UTC)
+	window := func(kind, schedule string) *v1alpha1.SyncWindow {
+		return &v1alpha1.SyncWindow{Kind: kind, Schedule: schedule, Duration: "1h", Applications: []string{"shop-*"}}
+	}
+	for name, tc := range map[string]struct {
+		windows v1alpha1.SyncWindows
+		want    [][2]string
+	}{
+		"None": {nil, [][2]string{{"SyncWindow:", "Sync Allowed"}}},
+		"Closed": {v1alpha1.SyncWindows{window("allow", "0 22 * * *"), window("deny", "0 3 * * *")}, [][2]string{{"SyncWindow:", "Sync Denied"},
+			{"Assigned Windows:", "allow:0 22 * * *:1h,deny:0 3 * * *:1h"}, {"Next Opening:", "2026-11-23T22:00:00Z (in 9h30m0s)"}}},
+		"Open": {v1alpha1.SyncWindows{window("allow", "0 12 * * *")}, [][2]string{{"SyncWindow:", "Sync Allowed"},
+			{"Assigned Windows:", "allow:0 12 * * *:1h"}, {"Next Closing:", "2026-11-23T13:00:00Z (in 30m0s)"}}},
+		"Never":  {v1alpha1.SyncWindows{window("deny", "* * * * *")}, [][2]string{{"SyncWindow:", "Sync Denied"}, {"Assigned Windows:", "deny:* * * * *:1h"}, {"Next Opening:", "never"}}},
+		"Always": {v1alpha1.SyncWindows{window("allow", "* * * * *")}, [][2]string{{"SyncWindow:", "Sync Allowed"}, {"Assigned Windows:", "allow:* * * * *:1h"}}},
+	} {
+		p := &v1alpha1.AppProject{Spec: v1alpha1.AppProjectSpec{SyncWindows: tc.windows}}
+		if d := cmp.Diff(tc.want, summarize(project.New(p).Windows(app), now).lines()); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
 		}
 	}
 }

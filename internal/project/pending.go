@@ -45,8 +45,7 @@ func pendingOfApp(spec *v1alpha1.ApplicationSpec) []pending {
 	return out
 }
 
-// pendingOfProject lists what Belay does not act on yet in an AppProject, sync windows apart: those concern
-// some applications only.
+// pendingOfProject lists what Belay does not act on yet in an AppProject.
 func pendingOfProject(spec *v1alpha1.AppProjectSpec) []pending {
 	var out []pending
 	if len(spec.SignatureKeys) > 0 {

@@ -32,7 +32,7 @@ type Project struct {
 	// onlyScoped limits destinations to clusters.
 	onlyScoped bool
 	clusters   []Cluster
-	windows    []window
+	windows    v1alpha1.SyncWindows
 	pending    []pending
 }
 
@@ -53,7 +53,7 @@ func New(p *v1alpha1.AppProject, clusters ...Cluster) *Project {
 		allNamespaced: spec.NamespaceResourceWhitelist == nil,
 		onlyScoped:    spec.PermitOnlyProjectScopedClusters,
 		clusters:      append([]Cluster(nil), clusters...),
-		windows:       windowsOf(spec.SyncWindows),
+		windows:       spec.SyncWindows.DeepCopy(),
 		pending:       pendingOfProject(spec),
 	}
 	for _, repo := range spec.SourceRepos {

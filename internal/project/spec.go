@@ -15,13 +15,12 @@ import (
 // Validate judges app by itself and against what the project demands of all of its applications. The result is what
 // ValidateSpec returns and the conditions of the project, in an order that depends on app and the project alone.
 func (p *Project) Validate(app *v1alpha1.Application) []v1alpha1.ApplicationCondition {
-	fields := append([]pending(nil), p.pending...)
-	for i, w := range p.windows {
-		if w.covers(app) {
-			fields = append(fields, pending{fmt.Sprintf("spec.syncWindows[%d]", i), syncs, "sync windows are not evaluated"})
-		}
+	out := append(ValidateSpec(app), conditions("AppProject "+p.name, p.pending)...)
+	if err := p.Windows(app).Invalid(); err != nil {
+		out = append(out, v1alpha1.ApplicationCondition{Type: v1alpha1.ConditionSyncError, Message: fmt.Sprintf(
+			"no sync starts, because a sync window cannot be read: %s; correct or remove it", err)})
 	}
-	return append(ValidateSpec(app), conditions("AppProject "+p.name, fields)...)
+	return out
 }
 
 // ValidateSpec judges the fields of app by themselves: InvalidSpecError for what cannot work, ComparisonError for what

@@ -9,6 +9,7 @@ import (
 	"github.com/belaycd/belay/internal/apply"
 	"github.com/belaycd/belay/internal/diff"
 	"github.com/belaycd/belay/internal/object"
+	"github.com/belaycd/belay/internal/project"
 	"github.com/belaycd/belay/internal/status"
 )
 
@@ -37,7 +38,7 @@ func (r *Reconciler) gate(ctx context.Context, s *run) error {
 		}
 	}
 	d := s.decideAutoSync()
-	if d.operation == nil {
+	if d.operation == nil || !r.windows(s, project.Sync{}).Allowed {
 		return nil
 	}
 	if len(d.heal) > 0 {

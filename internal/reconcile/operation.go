@@ -65,7 +65,7 @@ func (r *Reconciler) operate(ctx context.Context, s *run, barrier string) (stepp
 	case s.overdue():
 		r.terminate(ctx, s, "Operation terminated, triggered by controller sync timeout; "+s.state.Message)
 		return false
-	case s.waitsForRetry():
+	case s.waitsForRetry(), r.waitsForWindow(s):
 		return false
 	}
 	s.pin()

@@ -24,7 +24,7 @@ func TestEarlyFailureIsAnAttempt(t *testing.T) {
 			Automated: &v1alpha1.SyncPolicyAutomated{}, SyncOptions: v1alpha1.SyncOptions{"FailOnSharedResource=true"}, Retry: &v1alpha1.RetryStrategy{},
 		}
 	}
-	s := newRun(Request{App: shop(automated), Memory: NewMemory("")}, time.Unix(0, 0))
+	s := newRun(Request{App: shop(automated), Memory: NewMemory(""), Project: team()}, time.Unix(0, 0))
 	s.origin = s.origin.at([]source.Revision{"c1"})
 	s.desired.origin = s.origin
 	s.plan = &diff.Plan{Items: []*diff.Item{{Ref: object.Ref{Kind: "ConfigMap", Name: "a"}, Action: diff.Create, Desired: mine("ConfigMap", "shop", "a").Object}}}

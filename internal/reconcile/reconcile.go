@@ -18,6 +18,7 @@ import (
 	"github.com/belaycd/belay/internal/health"
 	"github.com/belaycd/belay/internal/live"
 	"github.com/belaycd/belay/internal/object"
+	"github.com/belaycd/belay/internal/project"
 	"github.com/belaycd/belay/internal/render"
 	"github.com/belaycd/belay/internal/source"
 )
@@ -61,6 +62,8 @@ type Permissions interface {
 	PermitsSource(repoURL string) error
 	PermitsDestination(server, name, namespace string) error
 	PermitsKind(group, kind, name, namespace string, namespaced bool) error
+	// Window says whether the sync windows permit a sync of the application now.
+	Window(app *v1alpha1.Application, sync project.Sync, now time.Time) project.Verdict
 }
 
 // Config are the system-wide settings of a reconciliation.
