@@ -26,7 +26,9 @@ type Options struct {
 	// The rest are syncOptions of the application; an object's own annotation beats them.
 	Replace, NoValidate, NoPrune, ConfirmPrune, PruneLast bool
 	SkipMissingKinds                                      bool
-	Propagation                                           string // foreground, background or orphan
+	// NoAdoption leaves fields to the managers that brought them by client-side applies.
+	NoAdoption  bool
+	Propagation string // foreground, background or orphan
 	// NewNamespace does not exist and will be made before the first write, so that a dry-run in it cannot work yet.
 	NewNamespace string
 }
@@ -42,6 +44,7 @@ func NewOptions(op *v1alpha1.SyncOperation) Options {
 		PruneLast:        op.SyncOptions.Has("PruneLast=true"),
 		SkipMissingKinds: op.SyncOptions.Has("SkipDryRunOnMissingResource=true"),
 		Force:            op.SyncOptions.Has("Force=true"),
+		NoAdoption:       op.SyncOptions.Has("ClientSideApplyMigration=false"),
 		Propagation:      "foreground",
 	}
 	for _, s := range op.SyncOptions {

@@ -35,12 +35,15 @@ func (s *stepper) preflight(ctx context.Context, stages []Stage) (failed bool) {
 				continue
 			}
 			writes++
+			opts := s.writeOptions(t)
+			// The comparison asks by the options of the application; those of the operation may allow more.
+			refused := t.Refused != nil && !opts.NoValidate
 			switch {
-			case t.Refused != nil && !s.writeOptions(t).Force && !s.writeOptions(t).Replace:
+			case refused && !opts.Force && !opts.Replace:
 				s.results.fail(t, t.Refused)
 				failed = true
 			case defined[t.Ref.GroupKind()] == diff.Create, namespaces[t.Ref.Namespace]:
-			case t.Hook == nil && (t.Refused != nil || t.Predicted != nil) && !s.writeOptions(t).Replace:
+			case t.Hook == nil && (refused || t.Predicted != nil) && !opts.Replace:
 			default:
 				unknown = append(unknown, t)
 			}

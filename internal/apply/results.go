@@ -58,6 +58,12 @@ func (r *results) finished(t *Task) bool {
 	return t.InSync() || t.prune() && e.Status != v1alpha1.ResultSynced
 }
 
+// pruned reports whether the deletion of the task's object was asked for.
+func (r *results) pruned(t *Task) bool {
+	e := r.get(t)
+	return e != nil && e.Status == v1alpha1.ResultPruned
+}
+
 func (r *results) done(t *Task, code v1alpha1.ResultCode, message string) {
 	r.put(t, code, message, v1alpha1.OperationRunning)
 }

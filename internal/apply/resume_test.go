@@ -2,10 +2,12 @@ package apply
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/diff"
@@ -93,5 +95,35 @@ func TestDryRunReportsEveryObject(t *testing.T) {
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("results (-want +got):\n%s", d)
+	}
+}
+
+// TestStaleViewOfDeletion: a deletion that the view of the cluster does not show yet is waited for all the same.
+func TestStaleViewOfDeletion(t *testing.T) {
+	items := []*diff.Item{prune(obj("ConfigMap", "first", "wave:1")), prune(obj("ConfigMap", "last", "wave:2"))}
+	for i, item := range items {
+		item.Live.Object.SetUID(types.UID(fmt.Sprint(i)))
+	}
+	w, gone := &recorder{}, map[string]bool{}
+	step := func(earlier []*v1alpha1.ResourceResult) Progress {
+		return Step(t.Context(), Operation{
+			Plan: &diff.Plan{Items: items}, Options: Options{Prune: true, Propagation: "foreground"}, Earlier: earlier,
+			Read: func(r object.Ref) (*object.Live, bool) {
+				for _, i := range items {
+					if i.Ref == r && !gone[r.Name] {
+						return i.Live, true
+					}
+				}
+				return nil, false
+			},
+		}, w)
+	}
+	p := step(nil)
+	if p.Phase != v1alpha1.OperationRunning || len(w.calls) != 1 || w.calls[0] != "delete last foreground" {
+		t.Fatalf("%s %q, calls %v; want to wait for the deletion of last", p.Phase, p.Message, w.calls)
+	}
+	gone["last"] = true
+	if p = step(p.Results); p.Phase != v1alpha1.OperationSucceeded || len(w.calls) != 2 {
+		t.Errorf("%s %q, calls %v; want first to follow", p.Phase, p.Message, w.calls)
 	}
 }

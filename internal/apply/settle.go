@@ -49,7 +49,9 @@ func waitingFor(what []string) string {
 func (s *stepper) unsettled(t *Task) []string {
 	live, found := s.op.Read(t.Ref)
 	if t.prune() {
-		if found && live.Object.GetDeletionTimestamp() != nil {
+		// A view that has not seen the deletion yet shows the object as it was.
+		deleted := found && s.results.pruned(t) && live.Object.GetUID() == t.Live.Object.GetUID()
+		if found && live.Object.GetDeletionTimestamp() != nil || deleted {
 			return []string{"deletion of " + t.Ref.String()}
 		}
 		return nil

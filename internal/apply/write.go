@@ -14,12 +14,15 @@ func (s *stepper) skipsMissingKind(t *Task) bool {
 }
 
 func (s *stepper) writeOptions(t *Task) WriteOptions {
-	return WriteOptions{
+	o := WriteOptions{
 		Replace:    flag(t.Desired, "Replace", s.op.Options.Replace),
 		Force:      flag(t.Desired, "Force", s.op.Options.Force),
 		NoValidate: !flag(t.Desired, "Validate", !s.op.Options.NoValidate),
-		Adopt:      t.Adopt,
 	}
+	if !s.op.Options.NoAdoption {
+		o.Adopt = t.Adopt
+	}
+	return o
 }
 
 // run writes what a stage still has to write and reports whether all of it went well.

@@ -42,7 +42,7 @@ type call struct {
 
 	namespace, selector, manager, message, repo, as string
 	within                                          time.Duration
-	client                                          bool
+	client, status                                  bool
 }
 
 // command does what a line says; least and most bound its arguments.
@@ -60,7 +60,7 @@ func table() map[string]command {
 		"tag":       {"tag NAME [BRANCH] [--repo NAME]", 1, 2, tag},
 		"create":    {"create APP ['JSON merged over the plain Application']", 1, 2, create},
 		"apply":     {"apply FILE [--client] [--manager NAME]", 1, 1, apply},
-		"edit":      {"edit KIND/NAME 'JSON merge patch' [-n NAMESPACE] [--manager NAME]", 2, 2, edit},
+		"edit":      {"edit KIND/NAME 'JSON merge patch' [-n NAMESPACE] [--manager NAME] [--status]", 2, 2, edit},
 		"annotate":  {"annotate KIND/NAME KEY=VALUE|KEY- ... [-n NAMESPACE]", 2, 20, annotate},
 		"delete":    {"delete KIND/NAME [-n NAMESPACE]", 1, 1, remove},
 		"settings":  {"settings FILE [NAME]", 1, 2, settings},
@@ -98,6 +98,7 @@ func run(cmd command, ts *testscript.TestScript, neg bool, args []string) {
 	c.flags.StringVar(&c.repo, "repo", "", "")
 	c.flags.StringVar(&c.as, "as", "", "")
 	c.flags.BoolVar(&c.client, "client", false, "")
+	c.flags.BoolVar(&c.status, "status", false, "")
 	c.flags.DurationVar(&c.within, "within", harness.Limit, "")
 	err := c.flags.Parse(args)
 	if c.args = c.flags.Args(); err != nil || len(c.args) < cmd.least || len(c.args) > cmd.most {
@@ -203,7 +204,7 @@ func apply(c *call) error {
 			return err
 		}
 		if c.client {
-			err = c.applyClientSide(c.ctx, u)
+			err = c.applyClientSide(c.ctx, u, c.clientManager())
 		} else {
 			err = c.applyServerSide(c.ctx, u, c.manager)
 		}
@@ -242,6 +243,14 @@ func create(c *call) error {
 	return nil
 }
 
+// clientManager is the manager of a client-side apply: kubectl's, if the line names none.
+func (c *call) clientManager() string {
+	if c.flags.Changed("manager") {
+		return c.manager
+	}
+	return kubectl
+}
+
 // edit patches an object as a person would.
 func edit(c *call) error {
 	t := c.parse(c.args[0], c.namespace, "")
@@ -260,7 +269,11 @@ func (c *call) patch(t target, patch []byte) error {
 	if t.name == "" {
 		return fmt.Errorf("%s: want KIND/NAME", t)
 	}
-	if _, err = at.Patch(c.ctx, t.name, mergePatch, patch, metav1.PatchOptions{FieldManager: c.manager}); err != nil {
+	var subresources []string
+	if c.status {
+		subresources = append(subresources, "status")
+	}
+	if _, err = at.Patch(c.ctx, t.name, mergePatch, patch, metav1.PatchOptions{FieldManager: c.manager}, subresources...); err != nil {
 		return fmt.Errorf("edit %s: %w", t, err)
 	}
 	return nil

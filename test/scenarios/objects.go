@@ -26,6 +26,8 @@ const lookEvery = 250 * time.Millisecond
 type objects struct {
 	dynamic.Interface
 	mapper meta.RESTMapper
+	// forget has the kinds that are served asked for anew.
+	forget func()
 }
 
 func newObjects(rc *rest.Config) (*objects, error) {
@@ -41,7 +43,7 @@ func newObjects(rc *rest.Config) (*objects, error) {
 	}
 	cached := memory.NewMemCacheClient(found)
 	mapper := restmapper.NewDeferredDiscoveryRESTMapper(cached)
-	return &objects{client, restmapper.NewShortcutExpander(mapper, cached, func(string) {})}, nil
+	return &objects{client, restmapper.NewShortcutExpander(mapper, cached, func(string) {}), mapper.Reset}, nil
 }
 
 // target is what a command looks at: one object, or all of a kind in a namespace.
@@ -66,6 +68,15 @@ func (t target) String() string {
 // kindOf resolves a kind as kubectl does: a name, a plural or a short name, with ".group" or ".version.group" where that
 // is not clear. The two kinds that scenarios are about have fixed short names.
 func (o *objects) kindOf(name string) (*meta.RESTMapping, error) {
+	m, err := o.known(name)
+	if meta.IsNoMatchError(err) {
+		o.forget() // a definition may have come since
+		return o.known(name)
+	}
+	return m, err
+}
+
+func (o *objects) known(name string) (*meta.RESTMapping, error) {
 	name = strings.ToLower(name)
 	switch name {
 	case "app", "apps", "application", "applications":

@@ -21,6 +21,10 @@ const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 func (sc *scenario) prepare(u *unstructured.Unstructured) (dynamic.ResourceInterface, error) {
 	gvk := u.GroupVersionKind()
 	m, err := sc.objects.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+	if meta.IsNoMatchError(err) {
+		sc.objects.forget()
+		m, err = sc.objects.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -43,9 +47,9 @@ func (sc *scenario) applyServerSide(ctx context.Context, u *unstructured.Unstruc
 	return err
 }
 
-// applyClientSide writes an object as kubectl apply without --server-side does: the manager is that of client-side applies,
-// and what was applied is kept in an annotation. Fields that the last apply had and this one has not are not taken away.
-func (sc *scenario) applyClientSide(ctx context.Context, u *unstructured.Unstructured) error {
+// applyClientSide writes an object as kubectl apply without --server-side does: its manager owns the fields by
+// an update, and what was applied is kept in an annotation. Fields that the last apply had and this one has not are not taken away.
+func (sc *scenario) applyClientSide(ctx context.Context, u *unstructured.Unstructured, manager string) error {
 	at, err := sc.prepare(u)
 	if err != nil {
 		return err
@@ -60,14 +64,14 @@ func (sc *scenario) applyClientSide(ctx context.Context, u *unstructured.Unstruc
 	}
 	annotations[lastApplied] = string(data)
 	u.SetAnnotations(annotations)
-	_, err = at.Create(ctx, u, metav1.CreateOptions{FieldManager: kubectl})
+	_, err = at.Create(ctx, u, metav1.CreateOptions{FieldManager: manager})
 	if !apierrors.IsAlreadyExists(err) {
 		return err
 	}
 	if data, err = json.Marshal(u.Object); err != nil {
 		return err
 	}
-	_, err = at.Patch(ctx, u.GetName(), mergePatch, data, metav1.PatchOptions{FieldManager: kubectl})
+	_, err = at.Patch(ctx, u.GetName(), mergePatch, data, metav1.PatchOptions{FieldManager: manager})
 	return err
 }
 

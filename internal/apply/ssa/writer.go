@@ -186,6 +186,19 @@ func (w *Writer) write(ctx context.Context, desired *unstructured.Unstructured, 
 	if opts.Fresh && opts.DryRun {
 		return judgeFresh(ctx, target, desired, opts)
 	}
+	stored, err := patch(ctx, target, desired, opts)
+	if err == nil || !opts.NoValidate {
+		return stored, err
+	}
+	declared, some := withoutUndeclared(desired, err)
+	if !some {
+		return nil, err
+	}
+	return patch(ctx, target, declared, opts)
+}
+
+// patch is server-side apply.
+func patch(ctx context.Context, target dynamic.ResourceInterface, desired *unstructured.Unstructured, opts apply.WriteOptions) (*unstructured.Unstructured, error) {
 	data, err := json.Marshal(desired.Object)
 	if err != nil {
 		return nil, fault.New(fault.Internal, "encode: %w", err)
