@@ -51,3 +51,23 @@ func TestRevisionsOfSources(t *testing.T) {
 		}
 	}
 }
+
+func TestSyncStatusLineOfSources(t *testing.T) {
+	app := &v1alpha1.Application{Spec: v1alpha1.ApplicationSpec{Sources: v1alpha1.ApplicationSources{{TargetRevision: "main"}, {TargetRevision: "v1"}}}}
+	sha := strings.Repeat("a", 40)
+	for _, tc := range []struct {
+		status    v1alpha1.SyncStatusCode
+		revisions []string
+		want      string
+	}{
+		{"", nil, ""}, // nobody has looked yet
+		{v1alpha1.SyncStatusSynced, []string{sha, "v1"}, "Synced to main (aaaaaaa), v1"},
+		{v1alpha1.SyncStatusOutOfSync, []string{sha}, "OutOfSync from main (aaaaaaa), v1"},
+		{v1alpha1.SyncStatusUnknown, []string{"v1", sha}, "Unknown (v1), (aaaaaaa)"},
+	} {
+		app.Status.Sync = v1alpha1.SyncStatus{Status: tc.status, Revisions: tc.revisions}
+		if got := syncStatusLine(app); got != tc.want {
+			t.Errorf("%q, want %q", got, tc.want)
+		}
+	}
+}
