@@ -163,7 +163,7 @@ func (p *planner) preview(ctx context.Context, app *v1alpha1.Application, opts c
 // openLocal makes a local directory the source and its path in it the application's.
 func openLocal(app *v1alpha1.Application, opts cli.PlanOptions) (source.Source, func(), error) {
 	if len(app.Spec.Sources) > 0 {
-		return nil, nil, fault.New(fault.Invalid, "application %s has several sources: --local compares one source alone; push the change to a branch and use --revisions", app.Name)
+		return nil, nil, fault.New(fault.Invalid, "application %s has several sources: local manifests stand for one alone", app.Name)
 	}
 	rel, err := filepath.Rel(opts.LocalRoot, opts.LocalDir)
 	if err != nil || rel == ".." || strings.HasPrefix(rel, "../") {

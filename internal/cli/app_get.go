@@ -223,7 +223,7 @@ func syncPolicyLine(app *v1alpha1.Application) string {
 // syncStatusLine tells what the application is compared with; of several sources, with each of them.
 func syncStatusLine(app *v1alpha1.Application) string {
 	st := app.Status.Sync
-	revisions, word := st.Revisions, ""
+	revisions, word, between := st.Revisions, "", ", "
 	if len(app.Spec.Sources) == 0 {
 		revisions = []string{st.Revision}
 	}
@@ -232,6 +232,8 @@ func syncStatusLine(app *v1alpha1.Application) string {
 		word = " to "
 	case v1alpha1.SyncStatusOutOfSync:
 		word = " from "
+	default:
+		between = "," // the revisions alone, each with its space
 	}
 	var compared []string
 	for i, s := range app.Spec.GetSources() {
@@ -242,9 +244,11 @@ func syncStatusLine(app *v1alpha1.Application) string {
 		if i < len(revisions) && revisions[i] != "" && revisions[i] != s.TargetRevision {
 			text += fmt.Sprintf(" (%s)", shortRevision(revisions[i]))
 		}
-		compared = append(compared, text)
+		if text != "" || word != "" {
+			compared = append(compared, text)
+		}
 	}
-	return string(st.Status) + word + strings.Join(compared, ", ")
+	return string(st.Status) + word + strings.Join(compared, between)
 }
 
 func healthLine(app *v1alpha1.Application) string {

@@ -139,6 +139,9 @@ func (f *planFlags) options(app *v1alpha1.Application) (PlanOptions, error) {
 		}
 		return o, nil
 	}
+	if f.local != "" {
+		return o, usageError("application %s has several sources, and --local stands for one alone: push the change to a branch and use --revisions", qualified(app))
+	}
 	revisions, err := f.revisionsFor(app)
 	o.Revisions = revisions
 	return o, err

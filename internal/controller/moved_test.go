@@ -29,6 +29,9 @@ func TestOnlyARevisionThatChangesNothingElseWaits(t *testing.T) {
 		{reason: "the health changed", change: func(a *v1alpha1.Application, _ *belay.Result) { a.Status.Health.Status = v1alpha1.HealthDegraded }},
 		{reason: "an operation began", change: func(a *v1alpha1.Application, _ *belay.Result) { a.Operation = &v1alpha1.Operation{} }},
 		{reason: "an annotation is to go", change: func(a *v1alpha1.Application, _ *belay.Result) { a.Annotations = map[string]string{"a": "b"} }},
+		{reason: "one source became a list", change: func(a *v1alpha1.Application, _ *belay.Result) {
+			a.Status.Sync.Revision, a.Status.Sync.Revisions, a.Status.SourceTypes = "", []string{"c1"}, []v1alpha1.ApplicationSourceType{"Directory"}
+		}},
 		{reason: "nothing changed", change: func(a *v1alpha1.Application, _ *belay.Result) { a.Status.Sync.Revision = "c1" }},
 	} {
 		t.Run(tc.reason, func(t *testing.T) {
@@ -62,6 +65,25 @@ func TestOnlyARevisionThatChangesNothingElseWaits(t *testing.T) {
 				t.Error("the next revision does not wait")
 			}
 		})
+	}
+}
+
+func TestOnlyTheRevisionsOfAListMoved(t *testing.T) {
+	at := func(revisions ...string) *v1alpha1.Application {
+		app := &v1alpha1.Application{}
+		app.Status.Sync.Revisions, app.Status.Sync.Status = revisions, v1alpha1.SyncStatusSynced
+		return app
+	}
+	if !onlyRevision(at("c1", "v1"), at("c1", "v2")) {
+		t.Error("a commit to one of two repositories is written at once")
+	}
+	if onlyRevision(at("c1", "v1"), at("c1", "v1")) {
+		t.Error("no commit passes for one")
+	}
+	after := at("c1", "v2")
+	after.Status.Sync.ComparedTo.Sources = v1alpha1.ApplicationSources{{Path: "other"}}
+	if onlyRevision(at("c1", "v1"), after) {
+		t.Error("other sources are put off")
 	}
 }
 
