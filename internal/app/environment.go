@@ -15,6 +15,7 @@ import (
 
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/controller"
+	"github.com/belaycd/belay/internal/health/lua"
 	"github.com/belaycd/belay/internal/object"
 	"github.com/belaycd/belay/internal/project"
 	"github.com/belaycd/belay/internal/reconcile"
@@ -86,7 +87,10 @@ func (e *environment) load(ctx context.Context, r client.Reader) error {
 	collect(found)
 	next.clusters, found = settings.NewClusters(secrets)
 	collect(found)
+	checks, found := lua.Compile(next.settings.Scripts)
+	collect(found)
 	next.config = reconcileConfig(e.cfg, &next.settings, maps)
+	next.config.HealthScript = checks.Assess
 	for _, p := range problems {
 		next.problems = append(next.problems, p.Error())
 	}

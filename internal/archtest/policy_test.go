@@ -80,6 +80,8 @@ func fences() []fence {
 		{[]string{"sigs.k8s.io/kustomize", "helm.sh/helm", "github.com/google/go-jsonnet"},
 			[]string{"internal/render", "internal/check"},
 			"rendering libraries are replaced in one place or not at all"},
+		{[]string{"github.com/yuin/gopher-lua"}, []string{"internal/health/lua"},
+			"scripts run in one place, which bounds them"},
 		{[]string{"github.com/go-git", "github.com/libgit2"}, []string{"internal/source/git"},
 			"git is spoken in one place"},
 		{[]string{"k8s.io/kubernetes", "go.etcd.io/etcd", "sigs.k8s.io/kwok"},

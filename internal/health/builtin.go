@@ -91,7 +91,23 @@ func application(in input) Result {
 	if rank(code) == rank(v1alpha1.HealthUnknown) && code != v1alpha1.HealthUnknown {
 		return unknown("the Application reports the health %q, which is none", string(code))
 	}
-	return Result{Status: code, Message: line(in.text("status", "health", "message"))}
+	return Result{Status: code, Message: rootCause(Line(in.text("status", "health", "message")))}
+}
+
+// rootCause leaves out the Applications by which a child explains its health, and how many more there are: the parent names
+// the child, and what is left is the cause. In a circle of Applications the message would grow with each round.
+func rootCause(message string) string {
+	for strings.HasPrefix(message, v1alpha1.Group+"/"+v1alpha1.ApplicationKind+"/") {
+		_, rest, explained := strings.Cut(message, ": ")
+		if !explained {
+			return ""
+		}
+		message = rest
+	}
+	if at := strings.LastIndex(message, " (and "); at >= 0 && strings.HasSuffix(message, ")") {
+		message = message[:at]
+	}
+	return message
 }
 
 func rollout(in input) Result {

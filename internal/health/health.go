@@ -35,11 +35,15 @@ type Signals interface {
 	// EndpointSlices returns the discovery.k8s.io EndpointSlices of a Service. The second value is false when they
 	// are not known, for example because the cluster forbids reading them.
 	EndpointSlices(namespace, service string) ([]*unstructured.Unstructured, bool)
+	// Script returns what the user's own check says of obj, and false when there is none for its kind. A result without
+	// a status says that obj has no health.
+	Script(obj *unstructured.Unstructured) (Result, bool)
 	// Now is the present time.
 	Now() time.Time
 }
 
-// Assess returns the health of obj, and false when its kind has none (RBAC, a custom resource without conditions).
+// Assess returns the health of obj, and false when its kind has none (RBAC, a custom resource without conditions). A check
+// that the user wrote comes before the ones of this package, but does not see objects that are about to go.
 // A nil obj is Missing. A nil sig knows nothing. A field of a wrong type makes a built-in kind Unknown.
 func Assess(obj *unstructured.Unstructured, sig Signals) (Result, bool) {
 	if obj == nil || obj.Object == nil {
@@ -47,6 +51,11 @@ func Assess(obj *unstructured.Unstructured, sig Signals) (Result, bool) {
 	}
 	if deleting(obj) {
 		return progressing("Pending deletion"), true
+	}
+	if sig != nil {
+		if res, found := sig.Script(obj); found {
+			return res, res.Status != ""
+		}
 	}
 	in := input{fields: &fields{root: obj.Object}, obj: obj, sig: sig}
 	judge := judgeOf(obj.GroupVersionKind().GroupKind())
@@ -123,7 +132,7 @@ func judgeOf(gk schema.GroupKind) judge {
 	case schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}:
 		return customResourceDefinition
 	}
-	return nil
+	return judgeOfExtension(gk)
 }
 
 func judgeOfCore(kind string) judge {
@@ -183,14 +192,14 @@ func unknown(format string, args ...any) Result {
 }
 
 func result(status v1alpha1.HealthStatusCode, format string, args []any) Result {
-	return Result{Status: status, Message: line(fmt.Sprintf(format, args...))}
+	return Result{Status: status, Message: Line(fmt.Sprintf(format, args...))}
 }
 
 // maxMessage bounds a message in bytes: messages of conditions are written by others and end up in the Application.
 const maxMessage = 500
 
-// line makes text one line of at most maxMessage bytes of valid UTF-8.
-func line(text string) string {
+// Line makes text one line of at most maxMessage bytes of valid UTF-8.
+func Line(text string) string {
 	if len(text) > 4*maxMessage {
 		text = text[:4*maxMessage]
 	}

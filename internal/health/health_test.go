@@ -18,6 +18,14 @@ type world struct {
 	slices []*unstructured.Unstructured
 	known  bool
 	now    time.Time
+	script func(*unstructured.Unstructured) (Result, bool)
+}
+
+func (w world) Script(obj *unstructured.Unstructured) (Result, bool) {
+	if w.script == nil {
+		return Result{}, false
+	}
+	return w.script(obj)
 }
 
 func (w world) EndpointSlices(string, string) ([]*unstructured.Unstructured, bool) {
@@ -294,6 +302,9 @@ func TestOtherKinds(t *testing.T) {
 		{name: "CRD schema", obj: crd + `status: {conditions: [{type: Established, status: "True"}, {type: NonStructuralSchema, status: "True", reason: Violations}]}}`, want: "Degraded: condition NonStructuralSchema is True: Violations"},
 
 		{name: "child Application", obj: app + `status: {health: {status: Degraded, message: "apps/Deployment/a/web: broken"}}}`, want: "Degraded: apps/Deployment/a/web: broken"},
+		{name: "child Application of which a child is broken", want: "Degraded: apps/Deployment/a/web: broken (twice)",
+			obj: app + `status: {health: {status: Degraded, message: "argoproj.io/Application/a/x: argoproj.io/Application/a/y: apps/Deployment/a/web: broken (twice) (and 2 more Degraded)"}}}`},
+		{name: "child Application of which a child says nothing", obj: app + `status: {health: {status: Progressing, message: "argoproj.io/Application/a/x"}}}`, want: "Progressing"},
 		{name: "child Application new", obj: app + `spec: {}}`, want: "none"},
 		{name: "child Application odd", obj: app + `status: {health: {status: Splendid}}}`, want: `Unknown: the Application reports the health "Splendid", which is none`},
 
@@ -380,5 +391,31 @@ func TestIgnoredByAnnotation(t *testing.T) {
 	}
 	if IgnoredByAnnotation(nil) {
 		t.Error("IgnoredByAnnotation(nil) = true")
+	}
+}
+
+// TestScriptComesFirst: the user's own check wins over a built-in one, and an object that is about to go is not asked about.
+func TestScriptComesFirst(t *testing.T) {
+	says := func(res Result, found bool) world {
+		return world{script: func(*unstructured.Unstructured) (Result, bool) { return res, found }}
+	}
+	bound := "{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: a}, status: {phase: Bound}}"
+	leaving := "{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: a, deletionTimestamp: '2026-05-04T12:00:00Z'}}"
+	suspended := Result{Status: v1alpha1.HealthSuspended, Message: "mine"}
+	for _, c := range []struct {
+		obj  string
+		sig  world
+		want string
+		has  bool
+	}{
+		{bound, says(suspended, true), "Suspended: mine", true},
+		{bound, says(Result{}, true), "", false},
+		{bound, says(Result{}, false), "Healthy", true},
+		{leaving, says(suspended, true), "Progressing: Pending deletion", true},
+	} {
+		res, has := Assess(parse(t, c.obj), c.sig)
+		if res.brief() != c.want || has != c.has {
+			t.Errorf("%s: %q %v, want %q %v", c.obj, res.brief(), has, c.want, c.has)
+		}
 	}
 }

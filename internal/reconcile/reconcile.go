@@ -8,12 +8,14 @@ import (
 	"log/slog"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/apply"
 	"github.com/belaycd/belay/internal/diff"
+	"github.com/belaycd/belay/internal/health"
 	"github.com/belaycd/belay/internal/live"
 	"github.com/belaycd/belay/internal/object"
 	"github.com/belaycd/belay/internal/project"
@@ -78,6 +80,8 @@ type Config struct {
 	SyncTimeout time.Duration
 	// Excluded says which kinds are left alone (resource.exclusions).
 	Excluded func(group, kind string) bool
+	// HealthScript judges an object by the user's own script, if there is one for its kind; nil when there are none.
+	HealthScript func(obj *unstructured.Unstructured) (health.Result, bool)
 	// Version changes whenever the settings do.
 	Version string
 }

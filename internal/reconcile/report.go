@@ -66,13 +66,14 @@ func (r *Reconciler) stop(ctx context.Context, s *run, stage string, err error) 
 // judge assesses the health of live objects of one destination.
 type judge struct {
 	cluster Cluster
+	script  func(*unstructured.Unstructured) (health.Result, bool)
 	now     func() time.Time
 	recheck time.Duration
 }
 
 func (r *Reconciler) judgeOf(s *run) *judge {
 	if s.judge == nil {
-		s.judge = &judge{cluster: s.dest.Cluster, now: r.Now}
+		s.judge = &judge{cluster: s.dest.Cluster, script: s.Config.HealthScript, now: r.Now}
 	}
 	return s.judge
 }
@@ -85,10 +86,22 @@ func (j *judge) of(l *object.Live) (health.Result, bool) {
 	return res, ok
 }
 
-// healthy is of as apply asks for it.
+// healthy is of as apply asks for it. A child Application that has not told anything yet is waited for: a wave of
+// children would be over before it began.
 func (j *judge) healthy(l *object.Live) (v1alpha1.HealthStatusCode, string, bool) {
 	res, ok := j.of(l)
+	if ref := l.Ref(); !ok && ref.Group == v1alpha1.Group && ref.Kind == v1alpha1.ApplicationKind {
+		return v1alpha1.HealthProgressing, "it has not told its health yet", true
+	}
 	return res.Status, res.Message, ok
+}
+
+// Script is part of health.Signals.
+func (j *judge) Script(obj *unstructured.Unstructured) (health.Result, bool) {
+	if j.script == nil {
+		return health.Result{}, false
+	}
+	return j.script(obj)
 }
 
 // Now is part of health.Signals.

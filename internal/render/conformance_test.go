@@ -5,6 +5,7 @@ import (
 
 	"github.com/belaycd/belay/internal/render"
 	"github.com/belaycd/belay/internal/render/helm"
+	"github.com/belaycd/belay/internal/render/jsonnet"
 	"github.com/belaycd/belay/internal/render/kustomize"
 	"github.com/belaycd/belay/internal/render/plain"
 	"github.com/belaycd/belay/internal/render/rendertest"
@@ -14,8 +15,24 @@ const configMap = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {
 
 func plainFixture() rendertest.Fixture {
 	return rendertest.Fixture{
-		Renderer: plain.New(), Path: "app", Manifest: "app/a.yaml",
+		Renderer: plain.New(jsonnet.New()), Path: "app", Manifest: "app/a.yaml",
 		Files: map[string]string{"app/a.yaml": configMap, "app/b.yml": configMap},
+	}
+}
+
+func jsonnetFixture() rendertest.Fixture {
+	return rendertest.Fixture{
+		Renderer: plain.New(jsonnet.New()), Path: "app", Manifest: "lib/a.libsonnet",
+		Files: map[string]string{
+			"app/a.jsonnet":   "[(import '../lib/a.libsonnet') + {data: {a: importstr 'a.txt'}}]",
+			"app/a.txt":       "text",
+			"lib/a.libsonnet": "{apiVersion: 'v1', kind: 'ConfigMap', metadata: {name: 'a'}}",
+		},
+		Outward: []map[string]string{
+			{"app/a.jsonnet": "import 'https://git.example.com/a.libsonnet'"},
+			{"app/a.jsonnet": "import '/etc/a.libsonnet'"},
+			{"app/a.jsonnet": "std.native('exec')('sh')"},
+		},
 	}
 }
 
@@ -83,7 +100,7 @@ func helmFixture() rendertest.Fixture {
 }
 
 func TestConformance(t *testing.T) {
-	fixtures := map[string]rendertest.Fixture{"plain": plainFixture(), "kustomize": kustomizeFixture(), "helm": helmFixture()}
+	fixtures := map[string]rendertest.Fixture{"plain": plainFixture(), "jsonnet": jsonnetFixture(), "kustomize": kustomizeFixture(), "helm": helmFixture()}
 	for name, f := range fixtures {
 		t.Run(name, func(t *testing.T) { rendertest.Run(t, f) })
 		t.Run("dispatched "+name, func(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/render"
 	"github.com/belaycd/belay/internal/render/helm"
+	"github.com/belaycd/belay/internal/render/jsonnet"
 	"github.com/belaycd/belay/internal/render/kustomize"
 	"github.com/belaycd/belay/internal/render/plain"
 	"github.com/belaycd/belay/internal/render/rendertest"
@@ -25,7 +26,7 @@ import (
 var update = flag.Bool("update", false, "rewrite the wanted results in testdata")
 
 func newRenderer() render.Renderer {
-	return render.New(render.Renderers{Directory: plain.New(), Kustomize: kustomize.New(), Helm: helm.New()})
+	return render.New(render.Renderers{Directory: plain.New(jsonnet.New()), Kustomize: kustomize.New(), Helm: helm.New()})
 }
 
 // input is the form of spec.yaml in a data test; what it leaves out has the values of base.
@@ -39,6 +40,7 @@ type input struct {
 	BuildOptions string                     `json:"buildOptions,omitempty"`
 	DisableHelm  bool                       `json:"disableHelm,omitempty"`
 	DisableKust  bool                       `json:"disableKustomize,omitempty"`
+	DisableJson  bool                       `json:"disableJsonnet,omitempty"`
 	MaxBytes     int64                      `json:"maxBytes,omitempty"`
 }
 
@@ -47,7 +49,7 @@ func (in input) spec() render.Spec {
 		AppName: in.AppName, AppNamespace: "argocd", Project: "default", Namespace: in.Namespace,
 		Source: in.Source, Revision: source.Revision(in.Revision), KubeVersion: in.KubeVersion, APIVersions: in.APIVersions,
 		Options: render.Options{
-			DisableHelm: in.DisableHelm, DisableKustomize: in.DisableKust,
+			DisableHelm: in.DisableHelm, DisableKustomize: in.DisableKust, DisableJsonnet: in.DisableJson,
 			KustomizeBuildOptions: in.BuildOptions, MaxDirectoryBytes: in.MaxBytes,
 		},
 	}

@@ -41,6 +41,55 @@ func DecodeLenient(name string, data []byte) ([]*unstructured.Unstructured, []st
 	return out, conv.duplicates, err
 }
 
+// FromJSON turns the one JSON value that a program evaluated to into objects: an object, a List, or an array of these,
+// nested as may be. Errors are Invalid and begin with name.
+func FromJSON(name string, data []byte) ([]*unstructured.Unstructured, error) {
+	var value any
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(data, &value); err != nil {
+		return nil, fault.New(fault.Invalid, "%s: the result is not valid JSON: %s", name, err)
+	}
+	out, err := flatten(nil, value, "")
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "%s: the result%s", name, err)
+	}
+	return out, nil
+}
+
+// flatten appends the objects of value; place is the path of value in the result, for errors.
+func flatten(out []*unstructured.Unstructured, value any, place string) ([]*unstructured.Unstructured, error) {
+	switch v := value.(type) {
+	case nil:
+		return out, nil
+	case []any:
+		for i, element := range v {
+			var err error
+			if out, err = flatten(out, element, fmt.Sprintf("%s[%d]", place, i)); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	case map[string]any:
+		if len(v) > 0 && v["kind"] == nil && v["apiVersion"] == nil && allObjects(v) {
+			return nil, fmt.Errorf("%s is a mapping of objects: turn it into an array, for example with std.objectValues", place)
+		}
+	}
+	out, err := appendObjects(out, value, maxListDepth)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", place, err)
+	}
+	return out, nil
+}
+
+// allObjects reports whether every value looks like an object of Kubernetes.
+func allObjects(fields map[string]any) bool {
+	for _, value := range fields {
+		if object, ok := value.(map[string]any); !ok || object["kind"] == nil {
+			return false
+		}
+	}
+	return true
+}
+
 // decodeYAML decodes a stream with one budget: a bomb cut into documents is still a bomb.
 func decodeYAML(name string, data []byte, conv *converter) ([]*unstructured.Unstructured, error) {
 	var out []*unstructured.Unstructured

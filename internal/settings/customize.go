@@ -176,7 +176,7 @@ func readPending(config map[string]string, s *Settings) {
 	for _, key := range sortedKeys(config) {
 		switch {
 		case key == "globalProjects", key == "resource.respectRBAC",
-			strings.HasPrefix(key, customizations+".health."), strings.HasPrefix(key, customizations+".actions."),
+			strings.HasPrefix(key, customizations+".actions."),
 			strings.HasPrefix(key, "kustomize.buildOptions."), strings.HasPrefix(key, "kustomize.path."), strings.HasPrefix(key, "kustomize.version."):
 			s.Pending = append(s.Pending, key)
 		}

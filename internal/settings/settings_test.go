@@ -88,7 +88,7 @@ func TestParse(t *testing.T) {
 	want.ApplicationNamespaces = []string{"team-*", "/^x[0-9]$/"}
 	want.Controller.StatusProcessors, want.Controller.SelfHealBackoffCap = 40, time.Minute
 	want.Controller.PersistHealth, want.Controller.JQTimeout = true, 2*time.Second
-	want.Pending = []string{"globalProjects", "resource.customizations.health.apps_Deployment"}
+	want.Pending = []string{"globalProjects"}
 	got, problems := Parse(config, params, nil)
 	if len(problems) > 0 {
 		t.Errorf("problems %v", texts(problems))

@@ -1,5 +1,5 @@
-// Package plain renders a directory of manifests: the .yaml, .yml and .json files below spec.source.path that the
-// include and exclude globs leave go in; their objects, by path and then by document, come out.
+// Package plain renders a directory of manifests: the .yaml, .yml, .json and .jsonnet files below spec.source.path that
+// the include and exclude globs leave go in; their objects, by path and then by document, come out.
 package plain
 
 import (
@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/gobwas/glob"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/render"
@@ -22,16 +23,24 @@ const (
 	maxDepth        = 100
 	// skipMarker in the first line keeps a file out, for manifests that another tool templates.
 	skipMarker = "+argocd:skip-file-rendering"
+	// program is the ending of files that are evaluated and not read.
+	program = ".jsonnet"
 )
 
-// New returns the renderer for plain directories.
-func New() render.Renderer { return renderer{} }
+// Evaluator evaluates one program of a directory. Implementations are safe for concurrent use, read only from files, and
+// end when ctx does. Errors carry a fault kind and name the file, with the line where one is known.
+type Evaluator interface {
+	Evaluate(ctx context.Context, files source.FS, spec render.Spec, name string) ([]*unstructured.Unstructured, error)
+}
 
-type renderer struct{}
+// New returns the renderer for plain directories; jsonnet evaluates their .jsonnet files.
+func New(jsonnet Evaluator) render.Renderer { return renderer{jsonnet: jsonnet} }
+
+type renderer struct{ jsonnet Evaluator }
 
 // Render implements render.Renderer. Links to files are followed inside the repository, links to directories and
 // dangling links are not manifests, and a link out of the repository is Denied.
-func (renderer) Render(ctx context.Context, files source.FS, spec render.Spec) (render.Manifests, error) {
+func (r renderer) Render(ctx context.Context, files source.FS, spec render.Spec) (render.Manifests, error) {
 	w, err := newWalker(files, spec)
 	if err != nil {
 		return render.Manifests{}, err
@@ -44,9 +53,11 @@ func (renderer) Render(ctx context.Context, files source.FS, spec render.Spec) (
 		if err := ctx.Err(); err != nil {
 			return render.Manifests{}, err
 		}
-		if err := w.load(name, &out); err != nil {
+		objects, err := r.objects(ctx, w, spec, name)
+		if err != nil {
 			return render.Manifests{}, err
 		}
+		out.Objects = append(out.Objects, objects...)
 	}
 	return out, nil
 }
@@ -140,7 +151,7 @@ func (w *walker) walk(ctx context.Context, dir string, depth int) error {
 // wanted applies the globs to the path below spec.source.path, then the extensions.
 func (w *walker) wanted(rel string) bool {
 	switch path.Ext(rel) {
-	case ".yaml", ".yml", ".json", ".jsonnet":
+	case ".yaml", ".yml", ".json", program:
 	default:
 		return false
 	}
@@ -168,31 +179,34 @@ func (w *walker) regular(name string, e fs.DirEntry) (bool, error) {
 	return info.Mode().IsRegular(), nil
 }
 
-func (w *walker) load(name string, out *render.Manifests) error {
-	if path.Ext(name) == ".jsonnet" {
-		return fault.New(fault.Invalid, "%s: jsonnet is not supported yet; exclude the file with spec.source.directory.exclude", name)
+// objects reads one file. Programs do not count against the limit of bytes: what they evaluate to has limits of its own.
+func (r renderer) objects(ctx context.Context, w *walker, spec render.Spec, name string) ([]*unstructured.Unstructured, error) {
+	if path.Ext(name) != program {
+		return w.load(name)
 	}
+	if spec.Options.DisableJsonnet {
+		return nil, nil
+	}
+	return r.jsonnet.Evaluate(ctx, w.files, spec, name)
+}
+
+func (w *walker) load(name string) ([]*unstructured.Unstructured, error) {
 	info, err := w.files.Stat(name)
 	if err != nil {
-		return render.Classify("read "+name, err)
+		return nil, render.Classify("read "+name, err)
 	}
 	// The size is checked before the content is read: this is what bounds memory.
 	if w.budget -= info.Size(); w.budget < 0 {
-		return fault.New(fault.Invalid, "%s: the manifests of %s are larger than %d bytes in total", name, w.root, w.limit)
+		return nil, fault.New(fault.Invalid, "%s: the manifests of %s are larger than %d bytes in total", name, w.root, w.limit)
 	}
 	data, err := w.files.ReadFile(name)
 	if err != nil {
-		return render.Classify("read "+name, err)
+		return nil, render.Classify("read "+name, err)
 	}
 	if skipped(data) {
-		return nil
+		return nil, nil
 	}
-	objects, err := render.Decode(name, data)
-	if err != nil {
-		return err
-	}
-	out.Objects = append(out.Objects, objects...)
-	return nil
+	return render.Decode(name, data)
 }
 
 func skipped(data []byte) bool {
