@@ -145,10 +145,11 @@ func (r *Reconciler) revisionsOf(ctx context.Context, o origin, fresh source.Fre
 	asked := map[string]bool{}
 	for i, src := range o.sources {
 		how := fresh
-		if asked[src.RepoURL] {
+		repo := src.RepoURL + " " + src.Chart
+		if asked[repo] {
 			how = source.Cached
 		}
-		asked[src.RepoURL] = true
+		asked[repo] = true
 		rev, err := r.revisionOf(ctx, o.request(i), how)
 		if err != nil {
 			return nil, o.of(i, err)

@@ -29,6 +29,7 @@ type scenario struct {
 	// ns is the namespace of the scenario's own; app, its name, begins the names of its Applications.
 	ns    string
 	repos map[string]*harness.Repo
+	registries
 	// given are the variables that a file does not see: those of the shell.
 	given map[string]bool
 	// over is set by a line after which nothing counts for this controller.
