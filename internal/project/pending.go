@@ -39,7 +39,6 @@ func pendingOfApp(spec *v1alpha1.ApplicationSpec) []pending {
 	sources := spec.GetSources()
 	for i, s := range sources {
 		at := sourceField(spec, i)
-		add(s.Plugin != nil, at+".plugin", everything, "plugins are not run")
 		add(s.Chart != "", at+".chart", everything, "charts of Helm repositories are not fetched")
 		add(strings.HasPrefix(strings.ToLower(s.RepoURL), "oci://"), at+".repoURL", everything, "OCI artifacts are not fetched")
 		add(s.Kustomize != nil && s.Kustomize.Version != "", at+".kustomize.version", nothing, "the built-in version renders")
