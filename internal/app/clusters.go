@@ -47,6 +47,9 @@ func (c *clusters) run(ctx context.Context) error {
 		return err
 	}
 	cancel := d.cluster.Subscribe(func(e live.Event) {
+		if c.env.current.Load().quiet.ignores(e) {
+			return
+		}
 		c.changed(e, func(ref object.Ref) (string, bool) {
 			l, ok := d.cluster.Get(ref)
 			if !ok {

@@ -93,7 +93,7 @@ func asksForWork(before, after *v1alpha1.Application) bool {
 		(before.DeletionTimestamp == nil) != (after.DeletionTimestamp == nil) {
 		return true
 	}
-	for _, key := range []string{v1alpha1.AnnotationRefresh, v1alpha1.AnnotationSkipReconcile, v1alpha1.AnnotationDeletionApproved} {
+	for _, key := range []string{v1alpha1.AnnotationRefresh, v1alpha1.AnnotationSkipReconcile, v1alpha1.AnnotationDeletionApproved, v1alpha1.AnnotationCompareOptions} {
 		if v := after.Annotations[key]; v != before.Annotations[key] && (v != "" || key != v1alpha1.AnnotationRefresh) {
 			return true
 		}

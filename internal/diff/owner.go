@@ -17,6 +17,15 @@ func ours(managers []object.Manager) string {
 	return ""
 }
 
+// fieldSet decodes a field set; one that cannot be read holds nothing.
+func fieldSet(fieldsV1 string) map[string]any {
+	var set map[string]any
+	if json.Unmarshal([]byte(fieldsV1), &set) != nil {
+		return nil
+	}
+	return set
+}
+
 // explain adds to each change who last wrote the live value, as far as managedFields say so.
 func explain(changes []object.Change, managers []object.Manager) []object.Change {
 	if len(changes) == 0 {

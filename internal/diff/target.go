@@ -36,6 +36,8 @@ type TargetOptions struct {
 	// Namespace is the destination namespace, given to namespaced objects that name none.
 	Namespace string
 	Scope     Scope
+	// KeepsStatus reports whether the status that a manifest of the kind has is applied; nil means never.
+	KeepsStatus func(gk schema.GroupKind) bool
 	// Track marks a copy of the object as belonging to the application and returns it.
 	Track func(*unstructured.Unstructured) (*unstructured.Unstructured, error)
 }
@@ -93,12 +95,27 @@ func prepare(m *unstructured.Unstructured, opts TargetOptions, crds map[schema.G
 			return nil, fault.New(fault.Invalid, "read %s: %w", object.RefOf(u), err)
 		}
 	}
-	unstructured.RemoveNestedField(u.Object, "status")
+	if opts.KeepsStatus == nil || !opts.KeepsStatus(gvk.GroupKind()) {
+		unstructured.RemoveNestedField(u.Object, "status")
+	}
+	leaveToAggregation(u)
 	unstructured.RemoveNestedField(u.Object, "metadata", "creationTimestamp")
 	unstructured.RemoveNestedField(u.Object, "metadata", "managedFields")
 	unstructured.RemoveNestedField(u.Object, "metadata", "resourceVersion")
 	unstructured.RemoveNestedField(u.Object, "metadata", "uid")
 	return u, nil
+}
+
+// leaveToAggregation takes the rules out of a ClusterRole that is aggregated from others: the control plane overwrites
+// them, whatever Git says, so that they would differ for ever.
+func leaveToAggregation(u *unstructured.Unstructured) {
+	gvk := u.GroupVersionKind()
+	if gvk.Group != "rbac.authorization.k8s.io" || gvk.Kind != "ClusterRole" {
+		return
+	}
+	if selectors, _, err := unstructured.NestedSlice(u.Object, "aggregationRule", "clusterRoleSelectors"); err == nil && len(selectors) > 0 {
+		unstructured.RemoveNestedField(u.Object, "rules")
+	}
 }
 
 // mergeStringData turns stringData into data, which is what the server stores: server-side apply of stringData

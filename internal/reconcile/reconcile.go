@@ -70,10 +70,10 @@ type Permissions interface {
 type Config struct {
 	ControllerNamespace string
 	Tracking            object.Tracking
-	// IgnoreDifferences of the system, before those of the application.
-	IgnoreDifferences v1alpha1.IgnoreDifferences
-	KeepStatus        bool
-	Render            render.Options
+	// Rules of comparison for every application. Where they could not be made, RulesErr says why, and nothing is compared.
+	Rules    diff.Rules
+	RulesErr error
+	Render   render.Options
 	// SelfHeal says how self-heal slows down when somebody keeps fighting it.
 	SelfHeal Backoff
 	// SyncTimeout ends an operation that takes longer; 0 means never.
