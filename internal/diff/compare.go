@@ -71,6 +71,7 @@ func compareOne(in Input, t Target) (*Item, error) {
 	item.ignores = in.Rules.matching(t.Ref)
 	item.keepsLegacy = in.Rules.NoAdoption || HasOption(item.Desired.GetAnnotations(), v1alpha1.AnnotationSyncOptions, "ClientSideApplyMigration=false")
 	item.migrates = in.Rules.Migrates
+	item.Desired = item.beside()
 	if v, known := in.Memory.recall(item); known {
 		item.Action, item.Reason, item.Changes, item.Predicted, item.Adopt = v.action, v.reason, v.changes, v.predicted, v.adopt
 		return item, nil
@@ -98,7 +99,7 @@ func surelyInSync(item *Item) (bool, error) {
 		return false, nil
 	}
 	for _, m := range item.Live.Managers {
-		if m.Name == v1alpha1.FieldManager && m.Operation == "Apply" && m.Subresource == "" {
+		if applies(m) {
 			return ownsExactly(m.FieldsV1, item.Desired.Object) && (item.keepsLegacy || !slices.ContainsFunc(item.Live.Managers, item.legacy)), nil
 		}
 	}

@@ -99,6 +99,9 @@ func prepare(m *unstructured.Unstructured, opts TargetOptions, crds map[schema.G
 		unstructured.RemoveNestedField(u.Object, "status")
 	}
 	leaveToAggregation(u)
+	if builtIn(gvk.Group) {
+		withoutRepeats(u.Object["spec"])
+	}
 	unstructured.RemoveNestedField(u.Object, "metadata", "creationTimestamp")
 	unstructured.RemoveNestedField(u.Object, "metadata", "managedFields")
 	unstructured.RemoveNestedField(u.Object, "metadata", "resourceVersion")
@@ -121,15 +124,20 @@ func leaveToAggregation(u *unstructured.Unstructured) {
 // mergeStringData turns stringData into data, which is what the server stores: server-side apply of stringData
 // never removes a key that has left it.
 func mergeStringData(u *unstructured.Unstructured) error {
-	plain, found, err := unstructured.NestedMap(u.Object, "stringData")
-	if err != nil {
-		return fmt.Errorf("stringData is not a map of strings")
-	}
+	text, found := u.Object["stringData"]
 	if !found {
 		return nil
 	}
-	data, _, err := unstructured.NestedMap(u.Object, "data")
-	if err != nil {
+	plain, ok := text.(map[string]any)
+	if !ok && text != nil {
+		return fmt.Errorf("stringData is not a map of strings")
+	}
+	delete(u.Object, "stringData")
+	if len(plain) == 0 {
+		return nil
+	}
+	data, ok := u.Object["data"].(map[string]any)
+	if !ok && u.Object["data"] != nil {
 		return fmt.Errorf("data is not a map of strings")
 	}
 	if data == nil {
@@ -137,13 +145,13 @@ func mergeStringData(u *unstructured.Unstructured) error {
 	}
 	for k, v := range plain {
 		s, ok := v.(string)
-		if !ok {
+		if !ok && v != nil {
 			return fmt.Errorf("stringData.%s is not a string", k)
 		}
 		data[k] = base64.StdEncoding.EncodeToString([]byte(s))
 	}
-	unstructured.RemoveNestedField(u.Object, "stringData")
-	return unstructured.SetNestedMap(u.Object, data, "data")
+	u.Object["data"] = data
+	return nil
 }
 
 // definedScopes returns the scope of the kinds that CustomResourceDefinitions among the manifests define.
