@@ -47,7 +47,7 @@ func (c *clusters) run(ctx context.Context) error {
 		return err
 	}
 	cancel := d.cluster.Subscribe(func(e live.Event) {
-		if c.env.current.Load().quiet.ignores(e) {
+		if env := c.env.current.Load(); env.quiet.ignores(e, env.config.HealthScript) {
 			return
 		}
 		c.changed(e, func(ref object.Ref) (string, bool) {

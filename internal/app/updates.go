@@ -2,6 +2,9 @@ package app
 
 import (
 	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/belaycd/belay/internal/diff"
 	"github.com/belaycd/belay/internal/health"
@@ -48,19 +51,43 @@ func updateRules(s *settings.Settings) quietUpdates {
 
 // ignores reports whether the event is an update of fields alone that the settings ignore, with the same health after it as
 // before. The rules are for objects that bear the mark of an application; others ask for them by an annotation.
-func (q *quietUpdates) ignores(e live.Event) bool {
+func (q *quietUpdates) ignores(e live.Event, script healthScript) bool {
 	if e.Kind != live.Updated || e.Old == nil || e.New == nil {
 		return false
 	}
 	if e.App == "" && e.New.Object.GetAnnotations()[annotationIgnoreUpdates] != "true" {
 		return false
 	}
-	return q.rules.Same(e.Old, e.New) && sameHealth(e.Old, e.New)
+	return q.rules.Same(e.Old, e.New) && sameHealth(e.Old, e.New, script)
 }
 
 // sameHealth compares what two states of an object say of its health by themselves.
-func sameHealth(before, after *object.Live) bool {
-	a, knownA := health.Assess(before.Object, nil)
-	b, knownB := health.Assess(after.Object, nil)
+func sameHealth(before, after *object.Live, script healthScript) bool {
+	sig := alone{script: script, now: time.Now()}
+	a, knownA := health.Assess(before.Object, sig)
+	b, knownB := health.Assess(after.Object, sig)
 	return knownA == knownB && a.Status == b.Status && a.Message == b.Message
 }
+
+// healthScript is the user's own check of an object; nil when there is none.
+type healthScript func(*unstructured.Unstructured) (health.Result, bool)
+
+// alone is what is known of an object without a look at others. It implements health.Signals.
+type alone struct {
+	script healthScript
+	now    time.Time
+}
+
+// EndpointSlices implements health.Signals: none is known.
+func (alone) EndpointSlices(string, string) ([]*unstructured.Unstructured, bool) { return nil, false }
+
+// Script implements health.Signals.
+func (a alone) Script(obj *unstructured.Unstructured) (health.Result, bool) {
+	if a.script == nil {
+		return health.Result{}, false
+	}
+	return a.script(obj)
+}
+
+// Now implements health.Signals.
+func (a alone) Now() time.Time { return a.now }

@@ -158,6 +158,26 @@ func (c *Controller) Changed(e live.Event, owner func(object.Ref) (string, bool)
 	for _, key := range c.loose.wanting(e.Ref) {
 		c.queue.add(key)
 	}
+	if app == "" && e.Kind != live.Updated {
+		c.orphaned(e)
+	}
+}
+
+// orphanPause is how long changes of objects that belong to nobody are gathered.
+const orphanPause = time.Second
+
+// orphaned wakes the applications that tell of objects without an owner in the namespace of the event.
+func (c *Controller) orphaned(e live.Event) {
+	l := e.New
+	if l == nil {
+		l = e.Old
+	}
+	if e.Ref.Namespace == "" || len(l.Object.GetOwnerReferences()) > 0 {
+		return
+	}
+	for _, key := range c.loose.wanting(object.Ref{Namespace: e.Ref.Namespace}) {
+		c.queue.addAfter(key, orphanPause)
+	}
 }
 
 func (c *Controller) serviceOwner(e live.Event, owner func(object.Ref) (string, bool)) string {
