@@ -47,6 +47,9 @@ func (c *clusters) run(ctx context.Context) error {
 		return err
 	}
 	cancel := d.cluster.Subscribe(func(e live.Event) {
+		if env := c.env.current.Load(); env.quiet.ignores(e, env.config.HealthScript) {
+			return
+		}
 		c.changed(e, func(ref object.Ref) (string, bool) {
 			l, ok := d.cluster.Get(ref)
 			if !ok {

@@ -49,6 +49,8 @@ type state struct {
 	problems []string
 	// access changes when what repositories are reached with does.
 	access string
+	// quiet are the changes of live objects that concern no application.
+	quiet quietUpdates
 }
 
 func newEnvironment(c client.Client, cfg Config) *environment {
@@ -106,6 +108,12 @@ func (e *environment) load(ctx context.Context, r client.Reader) error {
 	collect(found)
 	next.config = reconcileConfig(e.cfg, &next.settings, maps)
 	next.config.HealthScript = checks.Assess
+	next.quiet = updateRules(&next.settings)
+	for _, err := range []error{next.config.RulesErr, next.quiet.err} {
+		if err != nil {
+			next.problems = append(next.problems, err.Error())
+		}
+	}
 	for _, p := range problems {
 		next.problems = append(next.problems, p.Error())
 	}
@@ -131,11 +139,12 @@ func webhookSecrets(data map[string][]byte) webhook.Secrets {
 }
 
 func reconcileConfig(cfg Config, s *settings.Settings, maps map[string]map[string]string) reconcile.Config {
+	rules, err := comparisonRules(s)
 	return reconcile.Config{
 		ControllerNamespace: cfg.Namespace,
 		Tracking:            s.Tracking,
-		IgnoreDifferences:   s.IgnoreDifferences,
-		KeepStatus:          s.Compare.IgnoreStatus == settings.IgnoreStatusOfNone,
+		Rules:               rules,
+		RulesErr:            err,
 		Render:              s.Render,
 		SelfHeal:            reconcile.Backoff{Base: s.Controller.SelfHealBackoff, Max: s.Controller.SelfHealBackoffCap, Factor: s.Controller.SelfHealBackoffFactor},
 		SyncTimeout:         s.Controller.SyncTimeout,

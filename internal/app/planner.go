@@ -85,7 +85,7 @@ func (p *planner) Plan(ctx context.Context, app *v1alpha1.Application, opts cli.
 	if err != nil {
 		return nil, err
 	}
-	out := &cli.Plan{Revisions: revisions(v)}
+	out := &cli.Plan{Revisions: revisions(v), Masked: p.masked()}
 	for _, c := range v.Conditions {
 		out.Warnings = append(out.Warnings, string(c.Type)+": "+c.Message)
 	}
@@ -102,6 +102,8 @@ func revisions(v reconcile.Preview) []string {
 	}
 	return out
 }
+
+func (p *planner) masked() []string { return p.env.current.Load().settings.MaskedAnnotations }
 
 func planned(i *diff.Item) cli.PlannedObject {
 	o := cli.PlannedObject{Ref: i.Ref, Action: cli.PlanAction(i.Action), Reason: i.Reason, Changes: i.Changes}
@@ -130,7 +132,7 @@ func (p *planner) Manifests(ctx context.Context, app *v1alpha1.Application, opts
 	if err != nil {
 		return nil, err
 	}
-	out := &cli.Manifests{Revisions: revisions(v)}
+	out := &cli.Manifests{Revisions: revisions(v), Masked: p.masked()}
 	for _, t := range v.Targets.Objects {
 		out.Objects = append(out.Objects, t.Object)
 	}

@@ -145,7 +145,7 @@ func (c *cli) printPlan(ctx context.Context, plan *Plan, format string) (bool, e
 		return false, err
 	}
 	for _, p := range changed {
-		before, after := maskPair(strip(p.Live), strip(p.Predicted))
+		before, after := maskPair(strip(p.Live), strip(p.Predicted), plan.Masked...)
 		fmt.Fprintf(c.Out, "\n===== %s/%s %s/%s ======\n", clean(p.Ref.Group), clean(p.Ref.Kind), clean(p.Ref.Namespace), clean(p.Ref.Name))
 		switch {
 		case p.Action == PlanNone: // refused: there is nothing to show but the reason
@@ -157,7 +157,7 @@ func (c *cli) printPlan(ctx context.Context, plan *Plan, format string) (bool, e
 		if err != nil {
 			return false, err
 		}
-		if err := printChanges(c.Out, p); err != nil {
+		if err := printChanges(c.Out, p, plan.Masked); err != nil {
 			return false, err
 		}
 	}
@@ -206,7 +206,7 @@ func planDocument(plan *Plan, changed []PlannedObject) map[string]any {
 	objects := make([]map[string]any, 0, len(changed))
 	for _, p := range changed {
 		fields := []field{}
-		for _, c := range maskChanges(p.Ref, p.Changes) {
+		for _, c := range maskChanges(p.Ref, p.Changes, plan.Masked...) {
 			fields = append(fields, field(c))
 		}
 		doc := map[string]any{"group": p.Ref.Group, "kind": p.Ref.Kind, "namespace": p.Ref.Namespace, "name": p.Ref.Name,
@@ -301,7 +301,7 @@ func yamlText(u *unstructured.Unstructured) (string, error) {
 
 // printChanges prints why, and each field with both values and its owner. The lines are comments, so that the whole stays
 // readable for programs that read diffs.
-func printChanges(out io.Writer, p PlannedObject) error {
+func printChanges(out io.Writer, p PlannedObject, annotations []string) error {
 	var lines []string
 	if p.Action != PlanNone {
 		lines = append(lines, fmt.Sprintf("# %s: %s", p.Action, p.Reason))
@@ -309,7 +309,7 @@ func printChanges(out io.Writer, p PlannedObject) error {
 	if p.Refused != "" {
 		lines = append(lines, "# refused: "+redactText(p.Refused))
 	}
-	for _, c := range maskChanges(p.Ref, p.Changes) {
+	for _, c := range maskChanges(p.Ref, p.Changes, annotations...) {
 		line := fmt.Sprintf("# %s: %s -> %s", c.Path, valueWord(c.Live), valueWord(c.Desired))
 		if c.Manager != "" {
 			line += ", last written by " + c.Manager

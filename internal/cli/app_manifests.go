@@ -6,11 +6,13 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/settings"
 )
 
 // parallelReads bounds the requests that one command has under way.
@@ -68,7 +70,11 @@ func (c *cli) manifests(ctx context.Context, conn *Connection, key appKey, o *ma
 		if err != nil {
 			return err
 		}
-		return c.printManifests(live)
+		annotations, err := conn.maskedAnnotations(ctx)
+		if err != nil {
+			return err
+		}
+		return c.printManifests(live, annotations)
 	}
 	opts, err := o.options(app)
 	if err != nil {
@@ -84,16 +90,32 @@ func (c *cli) manifests(ctx context.Context, conn *Connection, key appKey, o *ma
 		return fmt.Errorf("render application %s: %w", key, err)
 	}
 	c.warn(rendered.Warnings)
-	return c.printManifests(rendered.Objects)
+	return c.printManifests(rendered.Objects, rendered.Masked)
+}
+
+// maskedAnnotations returns the annotations of Secrets that the settings hide (resource.sensitive.mask.annotations).
+func (c *Connection) maskedAnnotations(ctx context.Context) ([]string, error) {
+	ctx, cancel := c.request(ctx)
+	defer cancel()
+	var cm corev1.ConfigMap
+	err := c.Client.Get(ctx, appKey{Namespace: c.Namespace, Name: settings.ConfigMapName}, &cm)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read which annotations are secret from ConfigMap %s/%s: %w", c.Namespace, settings.ConfigMapName, err)
+	}
+	s, _ := settings.Parse(cm.Data, nil, nil) // problems are the controller's to tell
+	return s.MaskedAnnotations, nil
 }
 
 // printManifests prints YAML documents with secrets masked.
-func (c *cli) printManifests(objects []*unstructured.Unstructured) error {
+func (c *cli) printManifests(objects []*unstructured.Unstructured, annotations []string) error {
 	for _, u := range objects {
 		if _, err := fmt.Fprintln(c.Out, "---"); err != nil {
 			return err
 		}
-		if err := printYAML(c.Out, plainObject(mask(u))); err != nil {
+		if err := printYAML(c.Out, plainObject(mask(u, annotations...))); err != nil {
 			return err
 		}
 	}

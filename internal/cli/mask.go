@@ -17,15 +17,15 @@ const (
 
 func isSecret(r object.Ref) bool { return r.Group == "" && r.Kind == "Secret" }
 
-// mask returns u without secret values.
-func mask(u *unstructured.Unstructured) *unstructured.Unstructured {
-	m, _ := maskPair(u, nil)
+// mask returns u without secret values, those of the given annotations of a Secret among them.
+func mask(u *unstructured.Unstructured, annotations ...string) *unstructured.Unstructured {
+	m, _ := maskPair(u, nil, annotations...)
 	return m
 }
 
 // maskPair masks two states of one object: equal values look equal, different ones different. Both come back as copies,
 // nil stays nil.
-func maskPair(a, b *unstructured.Unstructured) (maskedA, maskedB *unstructured.Unstructured) {
+func maskPair(a, b *unstructured.Unstructured, annotations ...string) (maskedA, maskedB *unstructured.Unstructured) {
 	words := map[string]map[string]string{} // per key: value -> mask
 	mask := func(u *unstructured.Unstructured) *unstructured.Unstructured {
 		if u == nil {
@@ -43,9 +43,16 @@ func maskPair(a, b *unstructured.Unstructured) (maskedA, maskedB *unstructured.U
 				out.Object[field] = maskMap(out.Object[field], words, encode)
 			}
 		}
-		// The annotation repeats the data.
-		if notes := out.GetAnnotations(); notes[lastAppliedKey] != "" {
-			notes[lastAppliedKey] = masked
+		notes := out.GetAnnotations()
+		if notes[lastAppliedKey] != "" {
+			notes[lastAppliedKey] = masked // it repeats the data
+		}
+		for _, key := range annotations {
+			if value, present := notes[key]; present {
+				notes[key] = word(words, "metadata.annotations/"+key, value)
+			}
+		}
+		if len(notes) > 0 {
 			out.SetAnnotations(notes)
 		}
 		return out
@@ -62,37 +69,41 @@ func maskMap(field any, words map[string]map[string]string, encode func(string) 
 	out := make(map[string]any, len(data))
 	for key, v := range data {
 		value, _ := v.(string)
-		value = encode(value)
-		if words[key] == nil {
-			words[key] = map[string]string{}
-		}
-		word, seen := words[key][value]
-		if !seen {
-			word = masked + strings.Repeat("+", len(words[key]))
-			words[key][value] = word
-		}
-		out[key] = word
+		out[key] = word(words, key, encode(value))
 	}
 	return out
 }
 
+// word returns what stands for the value of a key.
+func word(words map[string]map[string]string, key, value string) string {
+	if words[key] == nil {
+		words[key] = map[string]string{}
+	}
+	w, seen := words[key][value]
+	if !seen {
+		w = masked + strings.Repeat("+", len(words[key]))
+		words[key][value] = w
+	}
+	return w
+}
+
 // maskChanges masks the values of changed fields of a Secret; that something changed stays visible.
-func maskChanges(ref object.Ref, changes []object.Change) []object.Change {
+func maskChanges(ref object.Ref, changes []object.Change, annotations ...string) []object.Change {
 	if !isSecret(ref) {
 		return changes
 	}
 	out := make([]object.Change, len(changes))
 	for i, c := range changes {
-		if harmless(c.Path) {
+		if harmless(c.Path, annotations) {
 			out[i] = c
 			continue
 		}
-		word := masked
+		other := masked
 		if c.Live != nil {
-			c.Live, word = masked, masked+"+"
+			c.Live, other = masked, masked+"+"
 		}
 		if c.Desired != nil {
-			c.Desired = word
+			c.Desired = other
 		}
 		out[i] = c
 	}
@@ -100,10 +111,15 @@ func maskChanges(ref object.Ref, changes []object.Change) []object.Change {
 }
 
 // harmless reports whether a field of a Secret holds no secret: labels, type and the like. The annotation with the last
-// applied configuration does.
-func harmless(path string) bool {
+// applied configuration does, and so do those that the settings name.
+func harmless(path string, annotations []string) bool {
 	if strings.Contains(path, "last-applied") || path == "metadata" || path == "metadata.annotations" {
 		return false
+	}
+	for _, key := range annotations {
+		if path == "metadata.annotations["+key+"]" || path == "metadata.annotations."+key {
+			return false
+		}
 	}
 	return path == "type" || path == "immutable" || strings.HasPrefix(path, "metadata.")
 }

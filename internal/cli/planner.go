@@ -55,6 +55,8 @@ type Plan struct {
 	Revisions []string
 	Objects   []PlannedObject
 	Warnings  []string
+	// Masked names annotations of Secrets whose values must not be shown.
+	Masked []string
 }
 
 // PlannedObject is the plan for one object.
@@ -78,6 +80,8 @@ type Manifests struct {
 	Revisions []string
 	Objects   []*unstructured.Unstructured
 	Warnings  []string
+	// Masked is as in Plan.
+	Masked []string
 }
 
 // planner opens the engine.

@@ -345,6 +345,41 @@ func TestMaskHidesEverySecretValue(t *testing.T) {
 	}
 }
 
+// TestMaskHidesAnnotations: those of a Secret that the settings name, wherever a value could show.
+func TestMaskHidesAnnotations(t *testing.T) {
+	secret := func(token string) *unstructured.Unstructured {
+		return &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Secret", "metadata": map[string]any{
+			"name": "s", "annotations": map[string]any{"example.com/token": token, "plain": token, "shown": "seen"}}}}
+	}
+	keys := []string{"example.com/token", "plain"}
+	a, b := maskPair(secret("hunter-1"), secret("hunter-2"), keys...)
+	for _, u := range []*unstructured.Unstructured{a, b} {
+		text, err := yamlText(u)
+		if err != nil || strings.Contains(text, "hunter") || !strings.Contains(text, "seen") {
+			t.Errorf("%v\n%s", err, text)
+		}
+	}
+	if cmp.Equal(a.GetAnnotations(), b.GetAnnotations()) {
+		t.Error("different values look equal")
+	}
+	changes := maskChanges(object.RefOf(a), []object.Change{
+		{Path: "metadata.annotations[example.com/token]", Live: "hunter-1", Desired: "hunter-2"},
+		{Path: "metadata.annotations.plain", Desired: "hunter-2"},
+		{Path: "metadata.annotations.shown", Live: "seen"},
+	}, keys...)
+	if text := fmt.Sprint(changes); strings.Contains(text, "hunter") || !strings.Contains(text, "seen") {
+		t.Error(text)
+	}
+	if u := mask(configMap("hunter"), keys...); u.GetAnnotations()["plain"] != "hunter" {
+		t.Error("objects of other kinds hold no secrets")
+	}
+}
+
+func configMap(value string) *unstructured.Unstructured {
+	return &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{
+		"name": "c", "annotations": map[string]any{"plain": value}}}}
+}
+
 func FuzzClean(f *testing.F) {
 	for _, s := range []string{"", "plain", "a\x1b[31mb", "\xff\xfe", "a\nb\tc\r", "\u202e", "ü日本"} {
 		f.Add(s)

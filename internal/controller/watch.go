@@ -93,7 +93,7 @@ func asksForWork(before, after *v1alpha1.Application) bool {
 		(before.DeletionTimestamp == nil) != (after.DeletionTimestamp == nil) {
 		return true
 	}
-	for _, key := range []string{v1alpha1.AnnotationRefresh, v1alpha1.AnnotationSkipReconcile, v1alpha1.AnnotationDeletionApproved} {
+	for _, key := range []string{v1alpha1.AnnotationRefresh, v1alpha1.AnnotationSkipReconcile, v1alpha1.AnnotationDeletionApproved, v1alpha1.AnnotationCompareOptions} {
 		if v := after.Annotations[key]; v != before.Annotations[key] && (v != "" || key != v1alpha1.AnnotationRefresh) {
 			return true
 		}
@@ -157,6 +157,26 @@ func (c *Controller) Changed(e live.Event, owner func(object.Ref) (string, bool)
 	}
 	for _, key := range c.loose.wanting(e.Ref) {
 		c.queue.add(key)
+	}
+	if app == "" && e.Kind != live.Updated {
+		c.orphaned(e)
+	}
+}
+
+// orphanPause is how long changes of objects that belong to nobody are gathered.
+const orphanPause = time.Second
+
+// orphaned wakes the applications that tell of objects without an owner in the namespace of the event.
+func (c *Controller) orphaned(e live.Event) {
+	l := e.New
+	if l == nil {
+		l = e.Old
+	}
+	if e.Ref.Namespace == "" || len(l.Object.GetOwnerReferences()) > 0 {
+		return
+	}
+	for _, key := range c.loose.wanting(object.Ref{Namespace: e.Ref.Namespace}) {
+		c.queue.addAfter(key, orphanPause)
 	}
 }
 

@@ -27,13 +27,18 @@ type Input struct {
 }
 
 // Compare decides for each desired and each owned object what a sync would do. It is pure but for reading Memory:
-// items about which it can only suspect a change are marked and need Confirm.
-func Compare(in Input) *Plan {
+// items about which it can only suspect a change are marked and need Confirm. A rule that cannot be applied is an error of
+// kind Invalid; the first one ends the comparison, so that an expression without end costs its time limit once.
+func Compare(in Input) (*Plan, error) {
 	plan := &Plan{Items: make([]*Item, 0, len(in.Targets.Objects))}
 	desired := make(map[object.Ref]bool, len(in.Targets.Objects))
 	for _, t := range in.Targets.Objects {
 		desired[t.Ref] = true
-		plan.Items = append(plan.Items, compareOne(in, t))
+		item, err := compareOne(in, t)
+		if err != nil {
+			return nil, fmt.Errorf("compare %s: %w", t.Ref, err)
+		}
+		plan.Items = append(plan.Items, item)
 	}
 	for _, l := range in.Owned {
 		if IsHook(l.Object) {
@@ -43,69 +48,71 @@ func Compare(in Input) *Plan {
 		if ref := l.Ref(); !desired[ref] && prunable(l) {
 			plan.Items = append(plan.Items, &Item{
 				Ref: ref, Action: Delete, Live: l, Reason: "no longer in Git",
-				Extraneous: hasOption(l.Object, v1alpha1.AnnotationCompareOptions, "IgnoreExtraneous"),
+				Extraneous: HasOption(l.Object.GetAnnotations(), v1alpha1.AnnotationCompareOptions, "IgnoreExtraneous"),
 			})
 		}
 	}
 	plan.sort()
-	return plan
+	return plan, nil
 }
 
-func compareOne(in Input, t Target) *Item {
-	item := &Item{Ref: t.Ref, Desired: t.Object, hash: t.Hash, Action: None}
+func compareOne(in Input, t Target) (*Item, error) {
+	item := &Item{Ref: t.Ref, Desired: t.Object, hash: t.Hash, Action: None, keepsStatus: in.Rules.KeepsStatus(t.Ref.GroupKind())}
 	live, found := in.Live(t.Ref)
 	if !found {
 		if in.Done != nil && in.Done(t.Ref, t.Hash) {
 			item.Finished = true
-			return item
+			return item, nil
 		}
 		item.Action, item.Reason = Create, "missing in the cluster"
-		return item
+		return item, nil
 	}
 	item.Live = live
 	item.ignores = in.Rules.matching(t.Ref)
-	item.keepsLegacy = in.Rules.NoAdoption || hasOption(item.Desired, v1alpha1.AnnotationSyncOptions, "ClientSideApplyMigration=false")
+	item.keepsLegacy = in.Rules.NoAdoption || HasOption(item.Desired.GetAnnotations(), v1alpha1.AnnotationSyncOptions, "ClientSideApplyMigration=false")
 	item.migrates = in.Rules.Migrates
+	item.Desired = item.beside()
 	if v, known := in.Memory.recall(item); known {
 		item.Action, item.Reason, item.Changes, item.Predicted, item.Adopt = v.action, v.reason, v.changes, v.predicted, v.adopt
-		return item
+		return item, nil
 	}
 	if live.Partial {
 		item.suspect = true
-		return item
+		return item, nil
 	}
-	item.suspect = !surelyInSync(item)
-	return item
+	sure, err := surelyInSync(item)
+	item.suspect = !sure
+	return item, err
 }
 
 // surelyInSync is the fast path: true only if an apply could not change anything that counts.
-func surelyInSync(item *Item) bool {
+func surelyInSync(item *Item) (bool, error) {
 	want, err := item.ignores.strip(item.Desired.Object, item.Live.Managers)
 	if err != nil {
-		return false
+		return false, err
 	}
 	have, err := item.ignores.strip(item.Live.Object.Object, item.Live.Managers)
 	if err != nil {
-		return false
+		return false, err
 	}
 	if !coversObject(want, have, builtIn(item.Ref.Group)) {
-		return false
+		return false, nil
 	}
 	for _, m := range item.Live.Managers {
-		if m.Name == v1alpha1.FieldManager && m.Operation == "Apply" && m.Subresource == "" {
-			return ownsExactly(m.FieldsV1, item.Desired.Object) && (item.keepsLegacy || !slices.ContainsFunc(item.Live.Managers, item.legacy))
+		if applies(m) {
+			return ownsExactly(m.FieldsV1, item.Desired.Object) && (item.keepsLegacy || !slices.ContainsFunc(item.Live.Managers, item.legacy)), nil
 		}
 	}
-	return false
+	return false, nil
 }
 
 // prunable reports whether a tracked object that Git does not have is the application's to delete: objects that have
 // an owner in the cluster were made by a controller that copied the tracking.
 func prunable(l *object.Live) bool { return len(l.Object.GetOwnerReferences()) == 0 }
 
-// hasOption reports whether the comma-separated annotation holds the option.
-func hasOption(u *unstructured.Unstructured, annotation, option string) bool {
-	for _, o := range strings.Split(u.GetAnnotations()[annotation], ",") {
+// HasOption reports whether the comma-separated annotation holds the option.
+func HasOption(annotations map[string]string, annotation, option string) bool {
+	for o := range strings.SplitSeq(annotations[annotation], ",") {
 		if strings.TrimSpace(o) == option {
 			return true
 		}
@@ -114,7 +121,7 @@ func hasOption(u *unstructured.Unstructured, annotation, option string) bool {
 }
 
 // decide fills the verdict of an item from what the server predicts an apply would make of it.
-func decide(item *Item, predicted *unstructured.Unstructured, keepStatus bool) error {
+func decide(item *Item, predicted *unstructured.Unstructured, mutations bool) error {
 	have, err := item.ignores.strip(item.Live.Object.Object, item.Live.Managers)
 	if err != nil {
 		return fmt.Errorf("compare %s: %w", item.Ref, err)
@@ -123,7 +130,11 @@ func decide(item *Item, predicted *unstructured.Unstructured, keepStatus bool) e
 	if err != nil {
 		return fmt.Errorf("compare %s: %w", item.Ref, err)
 	}
-	item.Changes = explain(Fields(content(have, keepStatus), content(will, keepStatus)), item.Live.Managers)
+	changes := Fields(content(have, item.keepsStatus), content(will, item.keepsStatus))
+	if !mutations {
+		changes = withoutMutations(changes, item.Desired.Object, item.Live.Managers)
+	}
+	item.Changes = explain(changes, item.Live.Managers)
 	if !item.keepsLegacy {
 		old, err := leftovers(item)
 		if err != nil {

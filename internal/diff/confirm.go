@@ -68,7 +68,7 @@ func confirm(ctx context.Context, item *Item, memory *Memory, rules Rules, predi
 		}
 		item.Live = live
 	}
-	validate := !rules.NoValidate && !hasOption(item.Desired, v1alpha1.AnnotationSyncOptions, "Validate=false")
+	validate := !rules.NoValidate && !HasOption(item.Desired.GetAnnotations(), v1alpha1.AnnotationSyncOptions, "Validate=false")
 	predicted, err := predictor.Predict(ctx, item.Desired, validate)
 	if fault.Is(err, fault.Invalid) || fault.Is(err, fault.Denied) {
 		item.suspect, item.Action, item.Refused = false, Update, err
@@ -91,7 +91,8 @@ func confirm(ctx context.Context, item *Item, memory *Memory, rules Rules, predi
 		}
 		item.Live = live
 	}
-	if err := decide(item, predicted, rules.KeepStatus); err != nil {
+	mutations := rules.Mutations || HasOption(item.Desired.GetAnnotations(), v1alpha1.AnnotationCompareOptions, "IncludeMutationWebhook=true")
+	if err := decide(item, predicted, mutations); err != nil {
 		return err
 	}
 	memory.remember(item, cached)
@@ -143,7 +144,7 @@ func (m *Memory) recall(item *Item) (verdict, bool) {
 	if v.version == rv {
 		return v, true
 	}
-	if item.Live.Partial || v.content != liveHash(item.Live) {
+	if item.Live.Partial || v.content != liveHash(item.Live, item.keepsStatus) {
 		return verdict{}, false
 	}
 	v.version = rv
@@ -153,7 +154,7 @@ func (m *Memory) recall(item *Item) (verdict, bool) {
 
 func (m *Memory) remember(item *Item, cached *object.Live) {
 	v := verdict{
-		desired: item.hash, version: cached.Object.GetResourceVersion(), content: liveHash(cached),
+		desired: item.hash, version: cached.Object.GetResourceVersion(), content: liveHash(cached, item.keepsStatus),
 		action: item.Action, reason: item.Reason, changes: item.Changes, predicted: item.Predicted, adopt: item.Adopt,
 	}
 	m.mu.Lock()
@@ -165,7 +166,7 @@ func (m *Memory) remember(item *Item, cached *object.Live) {
 // changes, they are in sync.
 func (m *Memory) Learn(item *Item, written *object.Live) {
 	v := verdict{
-		desired: item.hash, version: written.Object.GetResourceVersion(), content: liveHash(written), action: None,
+		desired: item.hash, version: written.Object.GetResourceVersion(), content: liveHash(written, item.keepsStatus), action: None,
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -187,7 +188,7 @@ func (m *Memory) Keep(plan *Plan) {
 	}
 }
 
-// liveHash names what a verdict depends on: content without status, and our own field set.
-func liveHash(l *object.Live) string {
-	return object.Hash([]any{content(l.Object.Object, false), ours(l.Managers)})
+// liveHash names what a verdict depends on: content, usually without status, and our own field set.
+func liveHash(l *object.Live, keepStatus bool) string {
+	return object.Hash([]any{content(l.Object.Object, keepStatus), ours(l.Managers)})
 }

@@ -63,12 +63,19 @@ func runPlan(t *testing.T, file string) {
 	srv := &server{predicted: map[object.Ref]*unstructured.Unstructured{}}
 	live := map[object.Ref]*object.Live{}
 	var manifests []*unstructured.Unstructured
-	var ignore v1alpha1.IgnoreDifferences
+	var options struct {
+		Options
+		Mutations bool
+	}
 	want := -1
 	for i, f := range a.Files {
 		switch {
 		case f.Name == "ignore.yaml":
-			if err := yaml.UnmarshalStrict(f.Data, &ignore); err != nil {
+			if err := yaml.UnmarshalStrict(f.Data, &options.Ignore); err != nil {
+				t.Fatal(err)
+			}
+		case f.Name == "options.yaml":
+			if err := yaml.UnmarshalStrict(f.Data, &options); err != nil {
 				t.Fatal(err)
 			}
 		case f.Name == "plan":
@@ -91,15 +98,19 @@ func runPlan(t *testing.T, file string) {
 			t.Fatalf("%s: unknown file %s", file, f.Name)
 		}
 	}
-	if in.Rules, err = NewRules(ignore); err != nil {
+	if in.Rules, err = NewRules(options.Options); err != nil {
 		t.Fatal(err)
 	}
-	in.Targets, err = NewTargets(manifests, TargetOptions{Namespace: "shop", Scope: scope, Track: same})
+	in.Rules.Mutations = options.Mutations
+	in.Targets, err = NewTargets(manifests, TargetOptions{Namespace: "shop", Scope: scope, Track: same, KeepsStatus: in.Rules.KeepsStatus})
 	if err != nil {
 		t.Fatal(err)
 	}
 	in.Live = func(r object.Ref) (*object.Live, bool) { l, ok := live[r]; return l, ok }
-	plan := Compare(in)
+	plan, err := Compare(in)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := Confirm(t.Context(), plan, in.Memory, in.Rules, srv); err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +132,10 @@ func runPlan(t *testing.T, file string) {
 	if d := cmp.Diff(string(a.Files[want].Data), got); d != "" {
 		t.Errorf("plan (-want +got):\n%s", d)
 	}
-	again := Compare(in)
+	again, err := Compare(in)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if n := len(again.Suspects()); n > 0 && !hasRefusal(plan) {
 		t.Errorf("a second comparison of the same state asks the server %d times again", n)
 	}
@@ -140,17 +154,22 @@ func documents(t *testing.T, data []byte) []*unstructured.Unstructured {
 	t.Helper()
 	var out []*unstructured.Unstructured
 	for _, doc := range bytes.Split(data, []byte("\n---\n")) {
-		u := &unstructured.Unstructured{}
-		j, err := yaml.YAMLToJSON(doc)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := u.UnmarshalJSON(j); err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, u)
+		out = append(out, parseOne(t, string(doc)))
 	}
 	return out
+}
+
+func parseOne(t testing.TB, text string) *unstructured.Unstructured {
+	t.Helper()
+	j, err := yaml.YAMLToJSON([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := &unstructured.Unstructured{}
+	if err := u.UnmarshalJSON(j); err != nil {
+		t.Fatal(err)
+	}
+	return u
 }
 
 func describe(p *Plan, asked []string) string {

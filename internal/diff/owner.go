@@ -10,11 +10,25 @@ import (
 // ours returns the field set that our applies own, empty when there is none.
 func ours(managers []object.Manager) string {
 	for _, m := range managers {
-		if m.Name == v1alpha1.FieldManager && m.Operation == "Apply" && m.Subresource == "" {
+		if applies(m) {
 			return string(m.FieldsV1)
 		}
 	}
 	return ""
+}
+
+// applies reports whether a manager is our own server-side apply.
+func applies(m object.Manager) bool {
+	return m.Name == v1alpha1.FieldManager && m.Operation == "Apply" && m.Subresource == ""
+}
+
+// fieldSet decodes a field set; one that cannot be read holds nothing.
+func fieldSet(fieldsV1 string) map[string]any {
+	var set map[string]any
+	if json.Unmarshal([]byte(fieldsV1), &set) != nil {
+		return nil
+	}
+	return set
 }
 
 // explain adds to each change who last wrote the live value, as far as managedFields say so.

@@ -54,6 +54,8 @@ type Item struct {
 	suspect bool
 	hash    string // of Desired
 	ignores ignoreSet
+	// keepsStatus says that the status field counts.
+	keepsStatus bool
 	// keepsLegacy says that fields of client-side applies are to stay as they are.
 	keepsLegacy bool
 	// migrates is a further manager whose fields are taken over.

@@ -37,7 +37,7 @@ func TestRespect(t *testing.T) {
 	} {
 		t.Run(tc.reason, func(t *testing.T) {
 			tc.ignore.Group, tc.ignore.Kind = "apps", "Deployment"
-			rules, err := NewRules(v1alpha1.IgnoreDifferences{tc.ignore})
+			rules, err := NewRules(Options{Ignore: v1alpha1.IgnoreDifferences{tc.ignore}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -36,6 +36,8 @@ type TargetOptions struct {
 	// Namespace is the destination namespace, given to namespaced objects that name none.
 	Namespace string
 	Scope     Scope
+	// KeepsStatus reports whether the status that a manifest of the kind has is applied; nil means never.
+	KeepsStatus func(gk schema.GroupKind) bool
 	// Track marks a copy of the object as belonging to the application and returns it.
 	Track func(*unstructured.Unstructured) (*unstructured.Unstructured, error)
 }
@@ -93,7 +95,13 @@ func prepare(m *unstructured.Unstructured, opts TargetOptions, crds map[schema.G
 			return nil, fault.New(fault.Invalid, "read %s: %w", object.RefOf(u), err)
 		}
 	}
-	unstructured.RemoveNestedField(u.Object, "status")
+	if opts.KeepsStatus == nil || !opts.KeepsStatus(gvk.GroupKind()) {
+		unstructured.RemoveNestedField(u.Object, "status")
+	}
+	leaveToAggregation(u)
+	if builtIn(gvk.Group) {
+		withoutRepeats(u.Object["spec"])
+	}
 	unstructured.RemoveNestedField(u.Object, "metadata", "creationTimestamp")
 	unstructured.RemoveNestedField(u.Object, "metadata", "managedFields")
 	unstructured.RemoveNestedField(u.Object, "metadata", "resourceVersion")
@@ -101,18 +109,35 @@ func prepare(m *unstructured.Unstructured, opts TargetOptions, crds map[schema.G
 	return u, nil
 }
 
+// leaveToAggregation takes the rules out of a ClusterRole that is aggregated from others: the control plane overwrites
+// them, whatever Git says, so that they would differ for ever.
+func leaveToAggregation(u *unstructured.Unstructured) {
+	gvk := u.GroupVersionKind()
+	if gvk.Group != "rbac.authorization.k8s.io" || gvk.Kind != "ClusterRole" {
+		return
+	}
+	if selectors, _, err := unstructured.NestedSlice(u.Object, "aggregationRule", "clusterRoleSelectors"); err == nil && len(selectors) > 0 {
+		unstructured.RemoveNestedField(u.Object, "rules")
+	}
+}
+
 // mergeStringData turns stringData into data, which is what the server stores: server-side apply of stringData
 // never removes a key that has left it.
 func mergeStringData(u *unstructured.Unstructured) error {
-	plain, found, err := unstructured.NestedMap(u.Object, "stringData")
-	if err != nil {
-		return fmt.Errorf("stringData is not a map of strings")
-	}
+	text, found := u.Object["stringData"]
 	if !found {
 		return nil
 	}
-	data, _, err := unstructured.NestedMap(u.Object, "data")
-	if err != nil {
+	plain, ok := text.(map[string]any)
+	if !ok && text != nil {
+		return fmt.Errorf("stringData is not a map of strings")
+	}
+	delete(u.Object, "stringData")
+	if len(plain) == 0 {
+		return nil
+	}
+	data, ok := u.Object["data"].(map[string]any)
+	if !ok && u.Object["data"] != nil {
 		return fmt.Errorf("data is not a map of strings")
 	}
 	if data == nil {
@@ -120,13 +145,13 @@ func mergeStringData(u *unstructured.Unstructured) error {
 	}
 	for k, v := range plain {
 		s, ok := v.(string)
-		if !ok {
+		if !ok && v != nil {
 			return fmt.Errorf("stringData.%s is not a string", k)
 		}
 		data[k] = base64.StdEncoding.EncodeToString([]byte(s))
 	}
-	unstructured.RemoveNestedField(u.Object, "stringData")
-	return unstructured.SetNestedMap(u.Object, data, "data")
+	u.Object["data"] = data
+	return nil
 }
 
 // definedScopes returns the scope of the kinds that CustomResourceDefinitions among the manifests define.

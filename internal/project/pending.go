@@ -57,9 +57,6 @@ func pendingOfProject(spec *v1alpha1.AppProjectSpec) []pending {
 		// Argo CD heeds them only when application.sync.impersonation.enabled is true.
 		out = append(out, pending{"spec.destinationServiceAccounts", nothing, "syncs run with the rights of the controller"})
 	}
-	if spec.OrphanedResources != nil {
-		out = append(out, pending{"spec.orphanedResources", nothing, "orphaned objects are not looked for"})
-	}
 	return out
 }
 

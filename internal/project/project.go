@@ -34,6 +34,7 @@ type Project struct {
 	clusters   []Cluster
 	windows    v1alpha1.SyncWindows
 	pending    []pending
+	orphans    orphans
 }
 
 type destination struct{ server, name, namespace pattern }
@@ -55,6 +56,7 @@ func New(p *v1alpha1.AppProject, clusters ...Cluster) *Project {
 		clusters:      append([]Cluster(nil), clusters...),
 		windows:       spec.SyncWindows.DeepCopy(),
 		pending:       pendingOfProject(spec),
+		orphans:       orphansOf(spec.OrphanedResources),
 	}
 	for _, repo := range spec.SourceRepos {
 		out.sources = append(out.sources, repoPattern(repo))

@@ -206,3 +206,42 @@ func FuzzPatterns(f *testing.F) {
 		p.Validate(app)
 	})
 }
+
+func TestOrphans(t *testing.T) {
+	no := false
+	for _, tc := range []struct {
+		reason   string
+		settings *v1alpha1.OrphanedResourcesMonitorSettings
+		want     bool
+	}{
+		{"nobody asks", nil, false},
+		{"asked for", &v1alpha1.OrphanedResourcesMonitorSettings{}, true},
+		{"shown elsewhere, not warned of", &v1alpha1.OrphanedResourcesMonitorSettings{Warn: &no}, false},
+	} {
+		if got := New(&v1alpha1.AppProject{Spec: v1alpha1.AppProjectSpec{OrphanedResources: tc.settings}}).WarnsOfOrphans(); got != tc.want {
+			t.Errorf("%s: %v", tc.reason, got)
+		}
+	}
+	p := New(&v1alpha1.AppProject{Spec: v1alpha1.AppProjectSpec{
+		NamespaceResourceBlacklist: []metav1.GroupKind{{Group: "", Kind: "Secret"}},
+		OrphanedResources: &v1alpha1.OrphanedResourcesMonitorSettings{Ignore: []v1alpha1.OrphanedResourceKey{
+			{Kind: "ConfigMap", Name: "cache-*"}, {Group: "apps"}, {Group: "*.example.com", Kind: "*"},
+		}},
+	}})
+	for _, tc := range []struct {
+		group, kind, name string
+		want              bool
+	}{
+		{"", "ConfigMap", "a", true}, {"", "ConfigMap", "cache-1", false}, {"", "ConfigMap", "kube-root-ca.crt", false},
+		{"", "ServiceAccount", "default", false}, {"", "ServiceAccount", "a", true}, {"", "Secret", "a", false},
+		{"apps", "Deployment", "a", false}, {"batch", "Job", "a", true}, {"x.example.com", "Thing", "a", false},
+		{"", "Service", "kubernetes", true},
+	} {
+		if got := p.IsOrphan(tc.group, tc.kind, "shop", tc.name); got != tc.want {
+			t.Errorf("%s/%s %s: %v", tc.group, tc.kind, tc.name, got)
+		}
+	}
+	if p.IsOrphan("", "Service", "default", "kubernetes") {
+		t.Error("the API server's own Service counts")
+	}
+}

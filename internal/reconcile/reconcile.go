@@ -33,6 +33,7 @@ type Cluster interface {
 	Synced(gk schema.GroupKind) error
 	Get(ref object.Ref) (*object.Live, bool)
 	Owned(app string) []*object.Live
+	Namespace(name string) []*object.Live
 	Children(uid types.UID) []*object.Live
 }
 
@@ -64,16 +65,19 @@ type Permissions interface {
 	PermitsKind(group, kind, name, namespace string, namespaced bool) error
 	// Window says whether the sync windows permit a sync of the application now.
 	Window(app *v1alpha1.Application, sync project.Sync, now time.Time) project.Verdict
+	// WarnsOfOrphans asks for a warning of objects that no application owns, IsOrphan whether one of them counts.
+	WarnsOfOrphans() bool
+	IsOrphan(group, kind, namespace, name string) bool
 }
 
 // Config are the system-wide settings of a reconciliation.
 type Config struct {
 	ControllerNamespace string
 	Tracking            object.Tracking
-	// IgnoreDifferences of the system, before those of the application.
-	IgnoreDifferences v1alpha1.IgnoreDifferences
-	KeepStatus        bool
-	Render            render.Options
+	// Rules of comparison for every application. Where they could not be made, RulesErr says why, and nothing is compared.
+	Rules    diff.Rules
+	RulesErr error
+	Render   render.Options
 	// SelfHeal says how self-heal slows down when somebody keeps fighting it.
 	SelfHeal Backoff
 	// SyncTimeout ends an operation that takes longer; 0 means never.
@@ -128,7 +132,8 @@ type Result struct {
 	Finished *v1alpha1.OperationState
 	// Drift lists what differs from Git in live objects, for the log.
 	Drift []*diff.Item
-	// Loose lists desired objects that do not bear the application's mark: their changes cannot be told by it.
+	// Loose lists desired objects that do not bear the application's mark: their changes cannot be told by it. One without a
+	// name stands for all objects of its namespace that belong to nobody.
 	Loose []object.Ref
 	// Err is the cause when a stage stopped the reconciliation; it stands in a condition too.
 	Err error

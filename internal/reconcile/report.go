@@ -139,6 +139,7 @@ func (r *Reconciler) assess(_ context.Context, s *run) error {
 	}
 	st.Sync.Revision, st.Sync.Revisions = s.desired.origin.inRevisions()
 	st.Sync.ComparedTo.Source, st.Sync.ComparedTo.Sources = s.desired.origin.inSources()
+	s.orphans()
 	s.again(j.recheck)
 	s.afterwards()
 	s.holdForHooks()
@@ -213,6 +214,9 @@ func (s *run) report() Result {
 			if i.Desired != nil && !s.marked(i.Live) {
 				res.Loose = append(res.Loose, i.Ref)
 			}
+		}
+		if s.Project.WarnsOfOrphans() {
+			res.Loose = append(res.Loose, object.Ref{Namespace: s.app.Spec.Destination.Namespace})
 		}
 	}
 	return res

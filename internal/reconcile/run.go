@@ -180,18 +180,21 @@ func (s *run) prepare(ctx context.Context) error {
 	if err := reachable(ctx, s.dest); err != nil {
 		return err
 	}
-	rules, err := diff.NewRules(s.Config.IgnoreDifferences, s.app.Spec.IgnoreDifferences)
+	if s.Config.RulesErr != nil {
+		return s.Config.RulesErr
+	}
+	rules, err := s.Config.Rules.With(s.app.Spec.IgnoreDifferences)
 	if err != nil {
 		return err
 	}
-	rules.KeepStatus = s.Config.KeepStatus
+	rules.Mutations = diff.HasOption(s.app.Annotations, v1alpha1.AnnotationCompareOptions, "IncludeMutationWebhook=true")
 	if p := s.app.Spec.SyncPolicy; p != nil {
 		rules.NoValidate = p.SyncOptions.Has("Validate=false")
 		rules.NoAdoption = p.SyncOptions.Has("ClientSideApplyMigration=false")
 	}
 	rules.Migrates = s.app.Annotations[v1alpha1.AnnotationMigrationManager]
 	s.rules = rules
-	s.Memory.reset(object.Hash([]any{s.app.Spec.IgnoreDifferences, rules.NoValidate, rules.NoAdoption, rules.Migrates, s.app.Spec.Destination, s.Config.Version}))
+	s.Memory.reset(object.Hash([]any{s.app.Spec.IgnoreDifferences, rules.NoValidate, rules.NoAdoption, rules.Migrates, rules.Mutations, s.app.Spec.Destination, s.Config.Version}))
 	return nil
 }
 
@@ -334,7 +337,7 @@ func (s *run) targets(m render.Manifests, namespace *unstructured.Unstructured) 
 	}
 	t, err := diff.NewTargets(manifests, diff.TargetOptions{
 		Namespace: s.app.Spec.Destination.Namespace,
-		Scope:     scope,
+		Scope:     scope, KeepsStatus: s.rules.KeepsStatus,
 		Track: func(u *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 			if object.RefOf(u) == own {
 				return u, nil // without the mark, so that neither a prune nor a deletion takes it, and all that is in it
@@ -471,10 +474,13 @@ func (r *Reconciler) compare(ctx context.Context, s *run) (err error) {
 
 // comparePlan compares a desired state with the cluster and marks what the project forbids.
 func (s *run) comparePlan(ctx context.Context, d desired) (*diff.Plan, error) {
-	plan := diff.Compare(diff.Input{
+	plan, err := diff.Compare(diff.Input{
 		Targets: d.targets, Live: s.dest.Cluster.Get, Owned: s.owned(s.dest),
 		Rules: s.rules, Memory: s.Memory.diff, Done: s.Memory.wasDone,
 	})
+	if err != nil {
+		return nil, err
+	}
 	for _, i := range plan.Items {
 		// The namespace that CreateNamespace makes is permitted by the rule for destinations.
 		if i.Action != diff.Delete && i.Ref != d.namespace {

@@ -20,6 +20,16 @@ type Customization struct {
 	Actions string
 }
 
+// KnownType says of which type a field of the kinds that Group and Kind, globs, select is: a path with dots, and a name
+// such as core/v1/PodSpec.
+type KnownType struct{ Group, Kind, Field, Type string }
+
+// typed is an entry of knownTypeFields.
+type typed struct {
+	Field string `yaml:"field"`
+	Type  string `yaml:"type"`
+}
+
 const customizations = "resource.customizations"
 
 // ignored is what ignoreDifferences and ignoreResourceUpdates say of one kind.
@@ -43,6 +53,7 @@ type custom struct {
 	Actions           string  `yaml:"actions"`
 	IgnoreDifferences textual `yaml:"ignoreDifferences"`
 	IgnoreUpdates     textual `yaml:"ignoreResourceUpdates"`
+	KnownTypes        []typed `yaml:"knownTypeFields"`
 }
 
 // textual is a rule that is written as a YAML document within a string.
@@ -73,6 +84,7 @@ func readCustomizations(r *reader, s *Settings) {
 		group, kind := combinedKind(name)
 		c := combined[name]
 		s.addRules(group, kind, &c.IgnoreDifferences.ignored, &c.IgnoreUpdates.ignored)
+		s.addTypes(group, kind, c.KnownTypes)
 		s.addScripts(Customization{Group: group, Kind: kind, Health: c.Health, OpenLibs: c.OpenLibs, Actions: c.Actions})
 	}
 	scripts := map[string]Customization{}
@@ -98,8 +110,11 @@ func readCustomizations(r *reader, s *Settings) {
 	for _, name := range sortedKeys(scripts) {
 		s.addScripts(scripts[name])
 	}
-	if !ignoreUpdates {
+	switch {
+	case !ignoreUpdates:
 		s.IgnoreUpdates = nil
+	case s.Compare.IgnoreDifferencesOnUpdates:
+		s.IgnoreUpdates = slices.Concat(s.IgnoreUpdates, s.IgnoreDifferences)
 	}
 }
 
@@ -120,7 +135,10 @@ func readCustomization(r *reader, s *Settings, key, what string, script Customiz
 		value(r, key, &script.OpenLibs, boolean)
 	case "actions":
 		script.Actions = r.data[key]
-	case "knownTypeFields": // types come from the cluster's schema
+	case "knownTypeFields":
+		var fields []typed
+		value(r, key, &fields, fromYAML[[]typed])
+		s.addTypes(script.Group, script.Kind, fields)
 	default:
 		r.problem(key, fmt.Errorf("no customization is called %q; there are health, useOpenLibs, actions, ignoreDifferences, ignoreResourceUpdates, knownTypeFields", clip(what)))
 	}
@@ -135,6 +153,12 @@ func (s *Settings) addRules(group, kind string, differences, updates *ignored) {
 		if r.rule != nil && len(r.rule.JSONPointers)+len(r.rule.JQPathExpressions)+len(r.rule.ManagedFieldsManagers) > 0 {
 			*r.dst = append(*r.dst, r.rule.rule(group, kind))
 		}
+	}
+}
+
+func (s *Settings) addTypes(group, kind string, fields []typed) {
+	for _, f := range fields {
+		s.KnownTypes = append(s.KnownTypes, KnownType{Group: group, Kind: kind, Field: f.Field, Type: f.Type})
 	}
 }
 

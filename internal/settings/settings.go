@@ -31,9 +31,12 @@ type Settings struct {
 
 	// Resources says which kinds are left alone.
 	Resources Filter
-	// IgnoreDifferences are the rules for every application, IgnoreUpdates those for live changes that start nothing.
+	// IgnoreDifferences are the rules for every application, IgnoreUpdates those for live changes that start nothing: those of
+	// their own, and those of IgnoreDifferences unless Compare says otherwise.
 	IgnoreDifferences, IgnoreUpdates v1alpha1.IgnoreDifferences
 	Compare                          Compare
+	// KnownTypes are fields of custom kinds that hold values of Kubernetes' own types.
+	KnownTypes []KnownType
 	// Scripts are Lua sources by kind; see Customization.
 	Scripts []Customization
 

@@ -55,7 +55,7 @@ func TestParse(t *testing.T) {
 		"resource.customizations.useOpenLibs.apps_Deployment":           "true",
 		"resource.customizations.ignoreResourceUpdates.apps_ReplicaSet": "jqPathExpressions: [.status]",
 		"resource.customizations.knownTypeFields.example.com_Widget":    "- field: spec.x\n  type: core/v1/PodSpec",
-		"resource.customizations":                                       "example.com/Widget:\n  health.lua: |\n    return {status='Healthy'}\n  ignoreDifferences: |\n    jsonPointers:\n    - /spec/y\n\"*/*\":\n  ignoreDifferences:\n    jqPathExpressions: [.a]\n",
+		"resource.customizations":                                       "example.com/Widget:\n  health.lua: |\n    return {status='Healthy'}\n  ignoreDifferences: |\n    jsonPointers:\n    - /spec/y\n\"*/*\":\n  ignoreDifferences:\n    jqPathExpressions: [.a]\n  knownTypeFields:\n  - {field: spec.size, type: core/Quantity}\n",
 		"globalProjects":                                                "- projectName: x",
 		"some.other.key":                                                "kept out",
 	}
@@ -81,6 +81,10 @@ func TestParse(t *testing.T) {
 		{Group: "*", Kind: "*", ManagedFieldsManagers: []string{"kube-controller-manager"}},
 	}
 	want.IgnoreUpdates = v1alpha1.IgnoreDifferences{{Group: "apps", Kind: "ReplicaSet", JQPathExpressions: []string{".status"}}}
+	want.KnownTypes = []KnownType{
+		{Group: "*", Kind: "*", Field: "spec.size", Type: "core/Quantity"},
+		{Group: "example.com", Kind: "Widget", Field: "spec.x", Type: "core/v1/PodSpec"},
+	}
 	want.Scripts = []Customization{
 		{Group: "example.com", Kind: "Widget", Health: "return {status='Healthy'}\n"},
 		{Group: "apps", Kind: "Deployment", Health: "return {}", OpenLibs: true},
@@ -100,6 +104,10 @@ func TestParse(t *testing.T) {
 		if got.WatchesNamespace(namespace) != want {
 			t.Errorf("WatchesNamespace(%s) = %v", namespace, !want)
 		}
+	}
+	config["resource.compareoptions"] = "ignoreAggregatedRoles: true"
+	if got, _ = Parse(config, params, nil); len(got.IgnoreUpdates) != 1+len(want.IgnoreDifferences) {
+		t.Errorf("by default ignoreDifferences count for updates too, got %v", got.IgnoreUpdates)
 	}
 	config["resource.ignoreResourceUpdatesEnabled"] = "false"
 	if got, _ = Parse(config, params, nil); len(got.IgnoreUpdates) > 0 {

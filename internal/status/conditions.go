@@ -93,6 +93,7 @@ func Evaluated() map[v1alpha1.ConditionType]bool {
 		v1alpha1.ConditionSyncError:               true,
 		v1alpha1.ConditionUnknownError:            true,
 		v1alpha1.ConditionSharedResourceWarning:   true,
+		v1alpha1.ConditionOrphanedResourceWarning: true,
 		v1alpha1.ConditionRepeatedResourceWarning: true,
 		v1alpha1.ConditionExcludedResourceWarning: true,
 		v1alpha1.ConditionDeletionError:           true,

@@ -26,13 +26,13 @@ func TestConditions(t *testing.T) {
 	old := []v1alpha1.ApplicationCondition{
 		cond(v1alpha1.ConditionComparisonError, "same", 1),
 		cond(v1alpha1.ConditionSyncError, "gone", 1),
-		cond(v1alpha1.ConditionOrphanedResourceWarning, "judged by nobody here", 1),
+		cond("SomebodyElsesWarning", "judged by nobody here", 1),
 	}
 	found := []v1alpha1.ApplicationCondition{{Type: v1alpha1.ConditionComparisonError, Message: "same"}, {Type: v1alpha1.ConditionInvalidSpecError, Message: "new"}}
 	want := []v1alpha1.ApplicationCondition{
 		cond(v1alpha1.ConditionComparisonError, "same", 1),
 		cond(v1alpha1.ConditionInvalidSpecError, "new", 9),
-		cond(v1alpha1.ConditionOrphanedResourceWarning, "judged by nobody here", 1),
+		cond("SomebodyElsesWarning", "judged by nobody here", 1),
 	}
 	got := Conditions(old, found, Evaluated(), at(9))
 	if d := cmp.Diff(want, got); d != "" {

@@ -46,7 +46,10 @@ func TestAdoption(t *testing.T) {
 			Targets: diff.Targets{Objects: []diff.Target{{Ref: object.RefOf(desired), Object: desired, Hash: object.Hash(desired.Object)}}},
 			Live:    func(object.Ref) (*object.Live, bool) { return live, true }, Memory: diff.NewMemory(),
 		}
-		plan := diff.Compare(in)
+		plan, err := diff.Compare(in)
+		if err != nil {
+			t.Fatal(err)
+		}
 		if err := diff.Confirm(t.Context(), plan, in.Memory, in.Rules, w); err != nil {
 			t.Fatal(err)
 		}

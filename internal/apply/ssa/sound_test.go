@@ -173,11 +173,14 @@ func TestInSyncIsNeverWrong(t *testing.T) {
 // check reports whether the comparison was sure, and fails the test when it was and the server would change something.
 func check(t *testing.T, w *ssa.Writer, desired *unstructured.Unstructured, live *object.Live, what string) bool {
 	t.Helper()
-	plan := diff.Compare(diff.Input{
+	plan, err := diff.Compare(diff.Input{
 		Targets: diff.Targets{Objects: []diff.Target{{Ref: object.RefOf(desired), Object: desired, Hash: object.Hash(desired.Object)}}},
 		Live:    func(object.Ref) (*object.Live, bool) { return live, true },
 		Memory:  diff.NewMemory(),
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if len(plan.Suspects()) > 0 {
 		return false
 	}
