@@ -32,7 +32,7 @@ func run() int {
 	return cli.Main(ctx, cli.Env{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 		Getenv: os.Getenv, Now: time.Now, Build: build(),
-		Planner:  app.OpenPlanner(os.Environ(), cacheDir()),
+		Planner:  app.OpenPlanner(os.Environ(), cacheDir(), os.Getenv("BELAY_PLUGINS_DIR")),
 		Prober:   app.OpenProber(os.Environ()),
 		Commands: []*cobra.Command{app.RunCommand(os.Environ(), os.Getenv, os.Stderr)},
 	}, os.Args[1:])

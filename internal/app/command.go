@@ -59,6 +59,7 @@ func RunCommand(env []string, getenv func(string) string, out io.Writer) *cobra.
 	f.IntVar(&cfg.Workers, "workers", 64, "applications that are worked on at once")
 	f.IntVar(&cfg.InFlight, "in-flight", 32, "write requests under way at once")
 	f.BoolVar(&cfg.AllowFile, "allow-file-repositories", false, "permit file:// repositories (whoever may write Applications could read local repositories)")
+	f.StringVar(&cfg.PluginsDir, "plugins-dir", getenv("BELAY_PLUGINS_DIR"), "directory with definitions of config management plugins, whose programs then run here; empty ($BELAY_PLUGINS_DIR) switches plugins off")
 	f.StringVar(&cfg.PprofAddr, "pprof-addr", "", "loopback address of Go's profiler, for example 127.0.0.1:6060; empty switches it off")
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	return cmd

@@ -21,6 +21,7 @@ import (
 	"github.com/belaycd/belay/internal/project"
 	"github.com/belaycd/belay/internal/reconcile"
 	"github.com/belaycd/belay/internal/remote"
+	"github.com/belaycd/belay/internal/render"
 	"github.com/belaycd/belay/internal/settings"
 	"github.com/belaycd/belay/internal/source/git"
 	"github.com/belaycd/belay/internal/source/registry"
@@ -208,7 +209,7 @@ func (e *environment) Project(ctx context.Context, name string) (reconcile.Permi
 	case err != nil:
 		return nil, err
 	}
-	return guarded{Project: project.New(&p), settings: &e.current.Load().settings}, nil
+	return guarded{Project: project.New(&p), settings: &e.current.Load().settings, plugins: e.cfg.PluginsDir != ""}, nil
 }
 
 // guarded is a project that also refuses what system settings demand and this version does not do: going on would
@@ -216,6 +217,7 @@ func (e *environment) Project(ctx context.Context, name string) (reconcile.Permi
 type guarded struct {
 	*project.Project
 	settings *settings.Settings
+	plugins  bool // switched on
 }
 
 // Validate implements reconcile.Permissions.
@@ -226,6 +228,14 @@ func (g guarded) Validate(app *v1alpha1.Application) []v1alpha1.ApplicationCondi
 			Type:    v1alpha1.ConditionComparisonError,
 			Message: fmt.Sprintf("%s in ConfigMap %s is not acted on by this version of Belay, and going on without it would permit more than it says; remove it to sync", key, settings.ConfigMapName),
 		})
+	}
+	for _, src := range app.Spec.GetSources() {
+		if src.Plugin != nil && !g.plugins {
+			out = append(out, v1alpha1.ApplicationCondition{
+				Type: v1alpha1.ConditionInvalidSpecError, Message: "spec.source.plugin: " + render.PluginsOff,
+			})
+			break
+		}
 	}
 	if g.settings.Impersonation {
 		refuse("application.sync.impersonation.enabled")

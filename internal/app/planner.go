@@ -20,16 +20,18 @@ import (
 	"github.com/belaycd/belay/internal/live"
 	"github.com/belaycd/belay/internal/object"
 	"github.com/belaycd/belay/internal/reconcile"
+	"github.com/belaycd/belay/internal/render/plugin"
 	"github.com/belaycd/belay/internal/source"
 	"github.com/belaycd/belay/internal/source/local"
 )
 
 // OpenPlanner returns the engine of the command line: the controller's own stages up to the comparison, run in this
-// process against the cluster and the repositories, with cacheDir for mirrors.
-func OpenPlanner(env []string, cacheDir string) cli.PlannerFunc {
+// process against the cluster and the repositories, with cacheDir for mirrors and pluginsDir for definitions of plugins, which
+// are off when it is empty.
+func OpenPlanner(env []string, cacheDir, pluginsDir string) cli.PlannerFunc {
 	return func(ctx context.Context, conn *cli.Connection) (cli.Planner, error) {
 		cfg := Config{
-			REST: conn.Config, Namespace: conn.Namespace, CacheDir: cacheDir, Env: env, AllowFile: true,
+			REST: conn.Config, Namespace: conn.Namespace, CacheDir: cacheDir, PluginsDir: pluginsDir, Env: env, AllowFile: true,
 			Log: slog.New(slog.DiscardHandler),
 		}
 		cfg.applyDefaults()
@@ -40,6 +42,10 @@ func OpenPlanner(env []string, cacheDir string) cli.PlannerFunc {
 		if err := os.MkdirAll(cacheDir, 0o700); err != nil {
 			return nil, fmt.Errorf("make cache directory: %w", err)
 		}
+		plugins, err := openPlugins(cfg)
+		if err != nil {
+			return nil, err
+		}
 		repos, err := newSource(cfg, e)
 		if err != nil {
 			return nil, err
@@ -47,7 +53,7 @@ func OpenPlanner(env []string, cacheDir string) cli.PlannerFunc {
 		ctx, stop := context.WithCancel(ctx)
 		c := newClusters(cfg, e)
 		c.changed = func(live.Event, func(object.Ref) (string, bool), string) {} // nobody waits for changes here
-		p := &planner{env: e, repos: repos, clusters: c, stop: stop, done: make(chan error, 1)}
+		p := &planner{env: e, plugins: plugins, repos: repos, clusters: c, stop: stop, done: make(chan error, 1)}
 		go func() { p.done <- c.run(ctx) }()
 		return p, nil
 	}
@@ -56,6 +62,7 @@ func OpenPlanner(env []string, cacheDir string) cli.PlannerFunc {
 // planner implements cli.Planner.
 type planner struct {
 	env      *environment
+	plugins  *plugin.Renderer
 	repos    *repositories
 	clusters *clusters
 	stop     context.CancelFunc
@@ -143,7 +150,7 @@ func (p *planner) preview(ctx context.Context, app *v1alpha1.Application, opts c
 	}
 	app = app.DeepCopy()
 	r := &reconcile.Reconciler{
-		Source: p.repos, Renderer: newRenderer(runtime.GOMAXPROCS(0), newRemotes(p.env, p.repos)), Destinations: p.clusters, Now: time.Now, Log: p.env.cfg.Log,
+		Source: p.repos, Renderer: newRenderer(runtime.GOMAXPROCS(0), newRemotes(p.env, p.repos), p.plugins), Destinations: p.clusters, Now: time.Now, Log: p.env.cfg.Log,
 	}
 	if opts.LocalDir != "" {
 		dir, closeDir, err := openLocal(app, opts)

@@ -45,6 +45,8 @@ type Config struct {
 	InFlight int
 	// AllowFile permits file:// repositories, for demonstrations and tests.
 	AllowFile bool
+	// PluginsDir holds definitions of config management plugins; empty switches plugins off.
+	PluginsDir string
 	// Env is the environment that the git program gets.
 	Env []string
 	Log *slog.Logger
@@ -93,7 +95,11 @@ func Run(ctx context.Context, cfg Config) error {
 		}
 	}()
 	clusters := newClusters(cfg, env)
-	renderer := newRenderer(runtime.GOMAXPROCS(0), newRemotes(env, repos))
+	plugins, err := openPlugins(cfg)
+	if err != nil {
+		return err
+	}
+	renderer := newRenderer(runtime.GOMAXPROCS(0), newRemotes(env, repos), plugins)
 	ctl := controller.New(controller.Options{
 		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Environment: env, Observer: newMetrics(mgr.GetClient(), mgr.Elected()),
 		Events: mgr.GetEventRecorder("belay"), Log: cfg.Log, Now: time.Now, Workers: cfg.Workers,

@@ -39,7 +39,6 @@ func pendingOfApp(spec *v1alpha1.ApplicationSpec) []pending {
 	sources := spec.GetSources()
 	for i, s := range sources {
 		at := sourceField(spec, i)
-		add(s.Plugin != nil, at+".plugin", everything, "plugins are not run")
 		add(s.Kustomize != nil && s.Kustomize.Version != "", at+".kustomize.version", nothing, "the built-in version renders")
 	}
 	return out

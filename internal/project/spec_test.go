@@ -91,7 +91,6 @@ syncPolicy:
 		{"a single source with nothing but a ref", head + "source: {repoURL: r, ref: a}", []string{"InvalidSpecError: spec.source.path", "SpecWarning: spec.source.ref has no effect"}},
 		{"chart", head + "source: {repoURL: r, chart: x, targetRevision: 1.*}", nil},
 		{"chart without version, with path", head + "source: {repoURL: r, chart: x, path: y}", []string{"SpecWarning: spec.source.path has no effect", "InvalidSpecError: targetRevision is required"}},
-		{"plugin", head + "source: {repoURL: r, path: y, plugin: {name: p}}", []string{"InvalidSpecError: spec.source.plugin (plugins are not run)"}},
 		{"oci", head + "source: {repoURL: 'oci://a/b', path: .}", nil},
 		{"hydrator", head + "sourceHydrator: {drySource: {repoURL: r, targetRevision: HEAD, path: x}, syncSource: {targetBranch: b, path: y}}", []string{"InvalidSpecError: spec.sourceHydrator"}},
 		{"kustomize version", head + "source: {repoURL: r, path: y, kustomize: {version: v5}}", []string{"SpecWarning: spec.source.kustomize.version (the built-in version renders); they are kept and have no effect"}},

@@ -18,7 +18,18 @@ import (
 // Renderers are the implementations by type of source.
 type Renderers struct {
 	Directory, Kustomize, Helm Renderer
+	Plugins                    Plugins // nil where plugins are switched off
 }
+
+// Plugins renders sources of plugins, which may look for their sources by themselves.
+type Plugins interface {
+	Renderer
+	// Claims reports whether a plugin wants a source that names no type. It is safe for concurrent use.
+	Claims(ctx context.Context, files source.FS, spec Spec) (bool, error)
+}
+
+// PluginsOff says how plugins are switched on.
+const PluginsOff = "config management plugins are switched off; name the directory of their definitions with belay run --plugins-dir, or in $BELAY_PLUGINS_DIR for any command"
 
 // New returns the renderer that finds out the type of a source and lets the renderer of that type do the work: it
 // checks the path, lays .argocd-source.yaml over the source and sets Type and Key of the result.
@@ -43,11 +54,11 @@ func (d dispatcher) Render(ctx context.Context, files source.FS, spec Spec) (Man
 	if spec.Source, err = mergeOverrides(files, dir, spec); err != nil {
 		return Manifests{}, err
 	}
-	kind, err := detect(files, dir, spec)
+	spec.Source.Path = dir
+	kind, err := d.detect(ctx, files, spec)
 	if err != nil {
 		return Manifests{}, err
 	}
-	spec.Source.Path = dir
 	impl, err := d.of(kind)
 	if err != nil {
 		return Manifests{}, err
@@ -71,8 +82,10 @@ func (d dispatcher) of(kind v1alpha1.ApplicationSourceType) (Renderer, error) {
 	case v1alpha1.SourceTypeHelm:
 		impl = d.by.Helm
 	case v1alpha1.SourceTypePlugin:
-		return nil, fault.New(fault.Invalid, "spec.source.plugin: config management plugins are not supported yet; "+
-			"render with helm, kustomize or a plain directory")
+		if d.by.Plugins == nil {
+			return nil, fault.New(fault.Invalid, "spec.source.plugin: %s", PluginsOff)
+		}
+		impl = d.by.Plugins
 	}
 	if impl == nil {
 		return nil, fault.New(fault.Invalid, "sources of type %s cannot be rendered here", kind)
@@ -80,9 +93,36 @@ func (d dispatcher) of(kind v1alpha1.ApplicationSourceType) (Renderer, error) {
 	return impl, nil
 }
 
-// detect follows Argo CD: an explicit field wins, then Chart.yaml, then a kustomization file, else a directory. A
-// type that is switched off is rendered as a directory.
-func detect(files source.FS, dir string, spec Spec) (v1alpha1.ApplicationSourceType, error) {
+// detect follows Argo CD: an explicit field wins, then a plugin that wants the source, then Chart.yaml, then a
+// kustomization file, else a directory. A type that is switched off is rendered as a directory.
+func (d dispatcher) detect(ctx context.Context, files source.FS, spec Spec) (v1alpha1.ApplicationSourceType, error) {
+	kind, err := explicit(spec)
+	if kind != "" || err != nil {
+		return kind, err
+	}
+	if d.by.Plugins != nil {
+		if claimed, err := d.by.Plugins.Claims(ctx, files, spec); err != nil || claimed {
+			return v1alpha1.SourceTypePlugin, err
+		}
+	}
+	dir := spec.Source.Path
+	if !spec.Options.DisableHelm {
+		if found, err := isFile(files, path.Join(dir, "Chart.yaml")); err != nil || found {
+			return v1alpha1.SourceTypeHelm, err
+		}
+	}
+	if !spec.Options.DisableKustomize {
+		for _, name := range []string{"kustomization.yaml", "kustomization.yml", "Kustomization"} {
+			if found, err := isFile(files, path.Join(dir, name)); err != nil || found {
+				return v1alpha1.SourceTypeKustomize, err
+			}
+		}
+	}
+	return v1alpha1.SourceTypeDirectory, nil
+}
+
+// explicit returns the type that the source's fields say, or nothing.
+func explicit(spec Spec) (v1alpha1.ApplicationSourceType, error) {
 	var explicit []v1alpha1.ApplicationSourceType
 	if spec.Source.Kustomize != nil {
 		explicit = append(explicit, v1alpha1.SourceTypeKustomize)
@@ -109,19 +149,7 @@ func detect(files source.FS, dir string, spec Spec) (v1alpha1.ApplicationSourceT
 		}
 		return explicit[0], nil
 	}
-	if !spec.Options.DisableHelm {
-		if found, err := isFile(files, path.Join(dir, "Chart.yaml")); err != nil || found {
-			return v1alpha1.SourceTypeHelm, err
-		}
-	}
-	if !spec.Options.DisableKustomize {
-		for _, name := range []string{"kustomization.yaml", "kustomization.yml", "Kustomization"} {
-			if found, err := isFile(files, path.Join(dir, name)); err != nil || found {
-				return v1alpha1.SourceTypeKustomize, err
-			}
-		}
-	}
-	return v1alpha1.SourceTypeDirectory, nil
+	return "", nil
 }
 
 func disabled(kind v1alpha1.ApplicationSourceType, options Options) bool {

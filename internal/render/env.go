@@ -1,10 +1,13 @@
 package render
 
 import (
+	"maps"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
+	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/source"
 )
 
@@ -58,4 +61,14 @@ func (e Env) Expand(s string) string {
 		}
 		return e.vars[name]
 	})
+}
+
+// All returns every variable, sorted by name. Whoever gets them all may look at those of the revision.
+func (e Env) All() []v1alpha1.EnvEntry {
+	e.onRevision()
+	out := make([]v1alpha1.EnvEntry, 0, len(e.vars))
+	for _, name := range slices.Sorted(maps.Keys(e.vars)) {
+		out = append(out, v1alpha1.EnvEntry{Name: name, Value: e.vars[name]})
+	}
+	return out
 }

@@ -56,7 +56,8 @@ type Manifests struct {
 	Warnings []string
 }
 
-// Renderer renders. Implementations are safe for concurrent use, spawn no process and reach no network.
+// Renderer renders. Implementations are safe for concurrent use, spawn no process and reach no network. The one exception
+// is the renderer of plugins, which runs the programs that an administrator has named.
 //
 // Errors carry a fault kind: NotFound for a missing path, Invalid for content that cannot be rendered (with file and
 // line where the library gives them), Denied for paths and links that leave the repository.

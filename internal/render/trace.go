@@ -3,6 +3,7 @@ package render
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io/fs"
 	"sync"
 
@@ -275,6 +276,25 @@ func (t *tracer) Stat(name string) (fs.FileInfo, error) {
 		t.identify(name, sawContent, "")
 	}
 	return info, nil
+}
+
+// ReadLink returns the text of a link, which has no id of its own.
+func (t *tracer) ReadLink(name string) (string, error) {
+	links, ok := t.files.(interface {
+		ReadLink(name string) (string, error)
+	})
+	if !ok {
+		return "", errors.ErrUnsupported
+	}
+	t.spoilUnlessWhole()
+	return links.ReadLink(name)
+}
+
+// spoilUnlessWhole gives up comparing unless the content of the whole tree was noted, which links are a part of.
+func (t *tracer) spoilUnlessWhole() {
+	if !t.known(".", sawContent) {
+		t.spoil()
+	}
 }
 
 // ContentID implements source.FS.
