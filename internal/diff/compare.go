@@ -72,11 +72,12 @@ func compareOne(in Input, t Target) (*Item, error) {
 	item.keepsLegacy = in.Rules.NoAdoption || HasOption(item.Desired.GetAnnotations(), v1alpha1.AnnotationSyncOptions, "ClientSideApplyMigration=false")
 	item.migrates = in.Rules.Migrates
 	item.Desired = item.beside()
+	item.mutations = in.Rules.Mutations || HasOption(item.Desired.GetAnnotations(), v1alpha1.AnnotationCompareOptions, "IncludeMutationWebhook=true")
 	if v, known := in.Memory.recall(item); known {
 		item.Action, item.Reason, item.Changes, item.Predicted, item.Adopt = v.action, v.reason, v.changes, v.predicted, v.adopt
 		return item, nil
 	}
-	if live.Partial {
+	if live.Partial || item.mutations {
 		item.suspect = true
 		return item, nil
 	}
@@ -121,7 +122,7 @@ func HasOption(annotations map[string]string, annotation, option string) bool {
 }
 
 // decide fills the verdict of an item from what the server predicts an apply would make of it.
-func decide(item *Item, predicted *unstructured.Unstructured, mutations bool) error {
+func decide(item *Item, predicted *unstructured.Unstructured) error {
 	have, err := item.ignores.strip(item.Live.Object.Object, item.Live.Managers)
 	if err != nil {
 		return fmt.Errorf("compare %s: %w", item.Ref, err)
@@ -131,7 +132,7 @@ func decide(item *Item, predicted *unstructured.Unstructured, mutations bool) er
 		return fmt.Errorf("compare %s: %w", item.Ref, err)
 	}
 	changes := Fields(content(have, item.keepsStatus), content(will, item.keepsStatus))
-	if !mutations {
+	if !item.mutations {
 		changes = withoutMutations(changes, item.Desired.Object, item.Live.Managers)
 	}
 	item.Changes = explain(changes, item.Live.Managers)

@@ -91,8 +91,7 @@ func confirm(ctx context.Context, item *Item, memory *Memory, rules Rules, predi
 		}
 		item.Live = live
 	}
-	mutations := rules.Mutations || HasOption(item.Desired.GetAnnotations(), v1alpha1.AnnotationCompareOptions, "IncludeMutationWebhook=true")
-	if err := decide(item, predicted, mutations); err != nil {
+	if err := decide(item, predicted); err != nil {
 		return err
 	}
 	memory.remember(item, cached)

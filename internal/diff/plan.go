@@ -54,6 +54,8 @@ type Item struct {
 	suspect bool
 	hash    string // of Desired
 	ignores ignoreSet
+	// mutations says that what a webhook would add counts, so that the server has to be asked.
+	mutations bool
 	// keepsStatus says that the status field counts.
 	keepsStatus bool
 	// keepsLegacy says that fields of client-side applies are to stay as they are.

@@ -105,7 +105,7 @@ func TestSame(t *testing.T) {
 		{"ignored fields alone", "metadata: {name: w, resourceVersion: '1', annotations: {beat: '1'}}\nstatus: {a: 1}", "metadata: {name: w, resourceVersion: '2', generation: 2, annotations: {beat: '2'}}\nstatus: {a: 2}", true},
 		{"another field too", "metadata: {name: w}\nstatus: {a: 1}", "metadata: {name: w, labels: {a: b}}\nstatus: {a: 2}", false},
 		{"it is being deleted", "metadata: {name: w}", "metadata: {name: w, deletionTimestamp: '2026-01-01T00:00:00Z'}", false},
-		{"a field that was ours is not any more", "metadata: {name: w, managedFields: [{manager: argocd-controller, operation: Apply, fieldsV1: {'f:spec': {}}}]}", "metadata: {name: w}", false},
+		{"an ignored field that was ours is somebody else's now", "metadata: {name: w, managedFields: [{manager: argocd-controller, operation: Apply, fieldsV1: {'f:status': {}}}]}\nstatus: {a: 1}", "metadata: {name: w, managedFields: [{manager: kubectl, operation: Update, fieldsV1: {'f:status': {}}}]}\nstatus: {a: 2}", true},
 	} {
 		before, after := object.NewLive(parseOne(t, base+tc.before)), object.NewLive(parseOne(t, base+tc.after))
 		if got := rules.Same(before, after); got != tc.want {

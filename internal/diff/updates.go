@@ -7,10 +7,10 @@ import (
 )
 
 // Same reports whether two states of one object differ in nothing but fields that the rules ignore, and in what the server
-// keeps for itself (metadata.resourceVersion, generation, managedFields). Which fields are ours counts always. False where
-// it cannot tell. It is what resource.customizations.ignoreResourceUpdates asks.
+// keeps for itself (metadata.resourceVersion, generation, managedFields). Who owns a field does not count: whoever writes to
+// one that is ours takes it over. False where it cannot tell. It is what resource.customizations.ignoreResourceUpdates asks.
 func (r *Rules) Same(before, after *object.Live) bool {
-	if before.Partial || after.Partial || ours(before.Managers) != ours(after.Managers) {
+	if before.Partial || after.Partial {
 		return false
 	}
 	set := r.matching(after.Ref())

@@ -56,6 +56,13 @@ func (m *Memory) reset(scope string) {
 	}
 }
 
+// forgetVerdicts has the next comparison ask the server again about all that it cannot tell by itself.
+func (m *Memory) forgetVerdicts() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.diff = diff.NewMemory()
+}
+
 // owesLook reports whether somebody asked for news of the remote and has not got them.
 func (m *Memory) owesLook() bool {
 	m.mu.Lock()

@@ -195,6 +195,9 @@ func (s *run) prepare(ctx context.Context) error {
 	rules.Migrates = s.app.Annotations[v1alpha1.AnnotationMigrationManager]
 	s.rules = rules
 	s.Memory.reset(object.Hash([]any{s.app.Spec.IgnoreDifferences, rules.NoValidate, rules.NoAdoption, rules.Migrates, rules.Mutations, s.app.Spec.Destination, s.Config.Version}))
+	if s.Refresh == v1alpha1.RefreshHard {
+		s.Memory.forgetVerdicts() // a webhook or a policy may have changed since
+	}
 	return nil
 }
 
