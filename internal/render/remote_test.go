@@ -32,7 +32,7 @@ func (e *elsewhere) Open(_ context.Context, r render.Remote) (source.FS, string,
 	r.Project = ""
 	files, ok := e.files[r]
 	if !ok {
-		return nil, "", fault.New(fault.Denied, "%s is not allowed", r.URL)
+		return nil, "", fault.New(fault.Denied, "%s is not allowed", source.Redact(r.URL))
 	}
 	return rendertest.Files(files), e.ids[r], nil
 }
@@ -157,6 +157,57 @@ func TestRemotesAreInTheTrace(t *testing.T) {
 		out, err := cache.Render(t.Context(), files, spec)
 		if err != nil || objectNames(out) != c.name || (len(e.asked) > before) != c.asks {
 			t.Errorf("%d: %s, %v, asked %d times", i, objectNames(out), err, len(e.asked)-before)
+		}
+	}
+}
+
+// TestRemoteValueFiles: value files of web servers count in their place among the others, and only where both the scheme and
+// the address are allowed.
+func TestRemoteValueFiles(t *testing.T) {
+	e := &elsewhere{}
+	file := func(url, content string) {
+		e.set(render.Remote{Kind: render.RemoteFile, URL: url}, content, map[string]string{render.RemoteFileName: content})
+	}
+	file("https://files.example.com/a.yaml", "a: remote\nb: remote\n")
+	file("https://files.example.com/b.yaml?x=*,1", "b: second\n")
+	file("https://files.example.com/motd,1.txt", "hello, \"all\"\n")
+	file("https://files.example.com/broken.yaml", "a: [\n")
+	file("ftp://files.example.com/a.yaml", "a: ftp\n")
+	files := rendertest.Files(map[string]string{
+		"Chart.yaml": "apiVersion: v2\nname: web\nversion: 1.0.0\n", "own.yaml": "a: own\nc: own\n",
+		"templates/a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata:\n" +
+			"  got: {{ printf \"%v %v %v %v\" .Values.a .Values.b .Values.c .Values.motd | quote }}\n",
+	})
+	motd := []v1alpha1.HelmFileParameter{{Name: "motd", Path: "https://files.example.com/motd,1.txt"}}
+	for _, c := range []struct {
+		valueFiles []string
+		parameters []v1alpha1.HelmFileParameter
+		want       string
+		kind       fault.Kind
+	}{
+		{[]string{"https://files.example.com/a.yaml", "own.yaml"}, nil, "own remote own <nil>", 0},
+		{[]string{"own.yaml", "https://files.example.com/a.yaml", "https://files.example.com/b.yaml?x=*,1"}, motd, "remote second own hello, \"all\"\n", 0},
+		{[]string{"https://user:canary@files.example.com/other.yaml"}, nil, "https://***@files.example.com/other.yaml", fault.Denied},
+		{[]string{"https://files.example.com/broken.yaml"}, nil, "https://files.example.com/broken.yaml", fault.Invalid},
+		{[]string{"ftp://files.example.com/a.yaml"}, nil, "helm.valuesFileSchemes", fault.Denied},
+		{nil, []v1alpha1.HelmFileParameter{{Name: "motd", Path: "https://files.example.com/none"}}, "not allowed", fault.Denied},
+	} {
+		spec := render.Spec{AppName: "app", Project: "team", KubeVersion: "1.37.2", Options: render.Options{HelmValuesFileSchemes: []string{"https"}},
+			Source: v1alpha1.ApplicationSource{Path: ".", Helm: &v1alpha1.ApplicationSourceHelm{
+				ValueFiles: c.valueFiles, FileParameters: c.parameters, IgnoreMissingValueFiles: true}}}
+		out, err := render.WithRemotes(newRenderer(), e).Render(t.Context(), files, spec)
+		if c.kind != 0 {
+			if !fault.Is(err, c.kind) || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "canary") {
+				t.Errorf("%v %v: %v (%v); want %v with %q", c.valueFiles, c.parameters, err, fault.KindOf(err), c.kind, c.want)
+			}
+			continue
+		}
+		if err != nil || len(out.Objects) != 1 {
+			t.Errorf("%v: %v", c.valueFiles, err)
+			continue
+		}
+		if got := out.Objects[0].Object["data"].(map[string]any)["got"]; got != c.want {
+			t.Errorf("%v: %q; want %q", c.valueFiles, got, c.want)
 		}
 	}
 }

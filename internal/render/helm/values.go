@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"path"
 	"slices"
 	"strings"
 
@@ -35,7 +34,7 @@ func (r *release) values(ctx context.Context) (map[string]any, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		data, err := r.read(f)
+		data, err := r.read(ctx, f)
 		if err != nil {
 			return nil, err
 		}
@@ -56,7 +55,7 @@ func (r *release) values(ctx context.Context) (map[string]any, error) {
 			return nil, err
 		}
 	}
-	return out, r.set(out)
+	return out, r.set(ctx, out)
 }
 
 func merge(into map[string]any, name string, data []byte) (map[string]any, error) {
@@ -70,11 +69,15 @@ func merge(into map[string]any, name string, data []byte) (map[string]any, error
 	return loader.MergeMaps(into, values), nil
 }
 
-// valueFile is a file of the chart's own repository or, with a ref, of another source of the application.
-type valueFile struct{ ref, path string }
+// valueFile is a file of the chart's own repository or, with a ref, of another source of the application, or, with a URL
+// alone, one of a web server.
+type valueFile struct{ ref, path, url string }
 
 func (f valueFile) String() string {
-	if f.ref == "" {
+	switch {
+	case f.url != "":
+		return source.Redact(f.url)
+	case f.ref == "":
 		return f.path
 	}
 	return "$" + f.ref + "/" + f.path
@@ -88,8 +91,16 @@ func (r *release) tree(f valueFile) source.FS {
 	return r.spec.Refs[f.ref].Files
 }
 
-func (r *release) read(f valueFile) ([]byte, error) {
+func (r *release) read(ctx context.Context, f valueFile) ([]byte, error) {
 	files := r.tree(f)
+	if f.url != "" {
+		var err error
+		files, err = render.OpenRemote(ctx, r.opener, render.Remote{Kind: render.RemoteFile, URL: f.url, Project: r.spec.Project})
+		if err != nil {
+			return nil, fault.New(fault.KindOf(err), "read %s: %w", f, err)
+		}
+		f.path = render.RemoteFileName
+	}
 	info, err := files.Stat(f.path)
 	if err != nil {
 		return nil, render.Classify("read "+f.String(), err)
@@ -109,6 +120,12 @@ func (r *release) valueFiles() ([]valueFile, error) {
 		f, err := r.resolve("valueFiles", raw)
 		if err != nil {
 			return nil, err
+		}
+		if f.url != "" {
+			if !slices.Contains(out, f) {
+				out = append(out, f)
+			}
+			continue
 		}
 		matches, err := r.matches(raw, f)
 		if err != nil {
@@ -174,7 +191,12 @@ func (r *release) resolve(field, raw string) (valueFile, error) {
 	}
 	expanded := r.env.Expand(raw)
 	if u, err := url.Parse(expanded); err == nil && u.Scheme != "" && u.Host != "" {
-		return valueFile{}, fault.New(fault.Denied, "%s: %s: remote files are refused: renders reach no network; copy the file into the repository", field, u.Redacted())
+		f := valueFile{url: expanded}
+		if !slices.ContainsFunc(r.spec.Options.HelmValuesFileSchemes, func(s string) bool { return strings.EqualFold(s, u.Scheme) }) {
+			return valueFile{}, fault.New(fault.Denied, "%s: %s: the scheme %s is not allowed; key helm.valuesFileSchemes of ConfigMap argocd-cm would allow it",
+				field, f, u.Scheme)
+		}
+		return f, nil
 	}
 	return r.within(field, raw, valueFile{path: expanded})
 }
@@ -217,7 +239,7 @@ func (r *release) unknownRef(field, raw, ref string) error {
 }
 
 // set applies parameters: of two with one name the last wins, and forced strings come after the others.
-func (r *release) set(values map[string]any) error {
+func (r *release) set(ctx context.Context, values map[string]any) error {
 	last := map[string]int{}
 	for i, p := range r.options.Parameters {
 		last[fmt.Sprint(p.ForceString, " ", p.Name)] = i
@@ -241,12 +263,12 @@ func (r *release) set(values map[string]any) error {
 		if err != nil {
 			return err
 		}
-		data, err := r.read(f)
+		data, err := r.read(ctx, f)
 		if err != nil {
 			return err
 		}
 		content := func([]rune) (any, error) { return string(data), nil }
-		if err := strvals.ParseIntoFile(p.Name+"="+path.Base(f.path), values, content); err != nil {
+		if err := strvals.ParseIntoFile(p.Name+"=content", values, content); err != nil {
 			return fault.New(fault.Invalid, "spec.source.helm.fileParameters: %s: %w", p.Name, err)
 		}
 	}
