@@ -89,7 +89,7 @@ func samples(t *testing.T, planeNamespace string) []*sample {
 }
 
 // sideBySide is how many applications are worked on at once.
-const sideBySide = 16
+const sideBySide = 6
 
 // TestApplications deploys applications in the shapes in which teams run them, side by side. Each is Synced after its first sync,
 // after refreshes, after other controllers did their work and after a restart; a second sync writes nothing; and
