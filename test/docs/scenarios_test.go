@@ -1,6 +1,7 @@
 package docs
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,19 +11,29 @@ import (
 )
 
 // backed are the sections of the page on compatibility in which each row that claims to be the same or better ends with
-// the names of the scenarios that show it. Of others, the rows without one are listed.
+// the names of the scenarios that show it, or of a Go test of what no scenario can show. Of others, the rows without one
+// are listed.
 func backed() []string {
-	return []string{"Sync options", "Deletion", "Automated sync"}
+	return []string{
+		"Sources and manifests", "Sync options", "Sync engine", "Deletion", "Automated sync", "Diff, tracking, health", "Projects", "Credentials",
+	}
 }
 
 // TestEveryClaimNamesItsScenario follows the names at the end of the notes of the page on compatibility.
 func TestEveryClaimNamesItsScenario(t *testing.T) {
 	const page = "docs/reference/compatibility.md"
+	tests := goTests(t)
 	seen, named, missing := map[string]bool{}, 0, 0
 	for _, c := range claims(read(t, filepath.Join(repository, page))) {
 		seen[c.section] = true
 		for _, name := range c.scenarios {
 			named++
+			if strings.HasPrefix(name, "Test") {
+				if !tests[name] {
+					t.Errorf("%s: %s names the Go test %s, which does not exist", page, c.feature, name)
+				}
+				continue
+			}
 			if _, err := os.Stat(filepath.Join(repository, "test", "scenarios", "testdata", name+".txtar")); err != nil {
 				t.Errorf("%s: %s names the scenario %s, which does not exist", page, c.feature, name)
 			}
@@ -53,8 +64,32 @@ type claim struct {
 	scenarios               []string
 }
 
-// lastNames are the names that a note ends with.
-var lastNames = regexp.MustCompile("(?:`[a-z0-9-]+`, )*`[a-z0-9-]+`$")
+// declared is a Go test where it is declared.
+var declared = regexp.MustCompile(`(?m)^func (Test[A-Za-z0-9_]*)\(t \*testing\.T\)`)
+
+// goTests returns the names of all Go tests.
+func goTests(t *testing.T) map[string]bool {
+	t.Helper()
+	found := map[string]bool{}
+	for _, dir := range []string{"api", "cmd", "internal", "test"} {
+		err := filepath.WalkDir(filepath.Join(repository, dir), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			for _, m := range declared.FindAllStringSubmatch(read(t, path), -1) {
+				found[m[1]] = true
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return found
+}
+
+// lastNames are the names that a note ends with: of scenarios, and of Go tests.
+var lastNames = regexp.MustCompile("(?:`(?:[a-z0-9-]+|Test[A-Za-z0-9]+)`, )*`(?:[a-z0-9-]+|Test[A-Za-z0-9]+)`$")
 
 // claims reads the rows of all tables.
 func claims(page string) []claim {

@@ -62,6 +62,7 @@ func (r *renderer) Render(ctx context.Context, files source.FS, spec render.Spec
 	if err != nil {
 		return render.Manifests{}, err
 	}
+	nameManager(objects)
 	return render.Manifests{Objects: objects, Warnings: append(warnings, b.warnings()...)}, nil
 }
 

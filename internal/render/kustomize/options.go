@@ -3,7 +3,10 @@ package kustomize
 import (
 	"strings"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/kustomize/api/konfig"
 	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/api/provenance"
 	"sigs.k8s.io/kustomize/api/types"
 
 	"github.com/belaycd/belay/internal/fault"
@@ -87,4 +90,20 @@ func parseOptions(line string) (options, []string, error) {
 		}
 	}
 	return out, warnings, nil
+}
+
+// managedBy is the label of --enable-managedby-label and of buildMetadata: the release of kustomize with what is built in.
+const managedBy = "kustomize-v5.8.1"
+
+// nameManager mends that label. The library writes the version of the program that it is linked into, which is another
+// with each release, and no label at all in a build from a checkout.
+func nameManager(objects []*unstructured.Unstructured) {
+	wrong := "kustomize-" + provenance.GetProvenance().Semver()
+	for _, u := range objects {
+		labels := u.GetLabels()
+		if labels[konfig.ManagedbyLabelKey] == wrong {
+			labels[konfig.ManagedbyLabelKey] = managedBy
+			u.SetLabels(labels)
+		}
+	}
 }
