@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/itchyny/gojq"
@@ -41,6 +42,9 @@ var errNever = errors.New("did not end")
 
 // compile reads an expression; vars are the values of $NAME in it.
 func compile(text string, vars map[string]string) (*query, error) {
+	if strings.TrimSpace(text) == "true" {
+		return nil, errors.New("jq true holds of anything, also of an object that there is not; write . != null")
+	}
 	parsed, err := gojq.Parse(prelude + text)
 	if err != nil {
 		return nil, fmt.Errorf("jq %q: %w", text, err)

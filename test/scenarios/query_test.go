@@ -48,7 +48,7 @@ func TestQueries(t *testing.T) {
 
 // TestNoQuery: what is no query, or has no end, is said.
 func TestNoQuery(t *testing.T) {
-	for text, want := range map[string]string{".a.(": "jq", "$NONE": "variable not defined: $NONE"} {
+	for text, want := range map[string]string{".a.(": "jq", "$NONE": "variable not defined: $NONE", " true": "write . != null"} {
 		if _, err := compile(text, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v; want %q", text, err, want)
 		}
