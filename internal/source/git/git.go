@@ -171,8 +171,9 @@ func (s *Source) Close() error {
 	return nil
 }
 
-// repo returns the state of the repository at repoURL.
-func (s *Source) repo(repoURL string) (*repo, error) {
+// repo returns the state of the repository at repoURL for applications of project. Those that reach it with credentials of
+// their own have a mirror of their own.
+func (s *Source) repo(repoURL, project string) (*repo, error) {
 	rem, err := parseURL(repoURL)
 	if err != nil {
 		return nil, err
@@ -185,12 +186,16 @@ func (s *Source) repo(repoURL string) (*repo, error) {
 			return nil, fault.New(fault.Denied, "repository URL %q points into the cache", rem.shown())
 		}
 	}
-	key := rem.key()
+	creds, err := s.credentials(rem, repoURL, project)
+	if err != nil {
+		return nil, err
+	}
+	key := rem.key(creds.Scope)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, ok := s.repos[key]
 	if !ok {
-		r = newRepo(s, rem, repoURL, key)
+		r = newRepo(s, rem, place{url: repoURL, project: creds.Scope, key: key})
 		s.repos[key] = r
 	}
 	r.touch()
@@ -203,7 +208,7 @@ func (s *Source) Resolve(ctx context.Context, req source.Request, fresh source.F
 	if err != nil {
 		return "", err
 	}
-	r, err := s.repo(req.RepoURL)
+	r, err := s.repo(req.RepoURL, req.Project)
 	if err != nil {
 		return "", err
 	}
@@ -231,7 +236,7 @@ func (s *Source) Resolve(ctx context.Context, req source.Request, fresh source.F
 
 // Snapshot implements source.Source.
 func (s *Source) Snapshot(ctx context.Context, req source.Request, rev source.Revision) (source.Snapshot, error) {
-	r, err := s.repo(req.RepoURL)
+	r, err := s.repo(req.RepoURL, req.Project)
 	if err != nil {
 		return nil, err
 	}
