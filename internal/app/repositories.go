@@ -34,6 +34,7 @@ func openSources(cfg Config, env *environment, observe observers) (*repositories
 	g, err := git.New(git.Config{
 		CacheDir: filepath.Join(cfg.CacheDir, "git"), Now: time.Now, Credentials: env, Env: cfg.Env, AllowFile: cfg.AllowFile,
 		Interval: env.interval(), Jitter: jitter, Observe: observe.git, Log: cfg.Log,
+		Submodules: func() bool { return !env.current.Load().settings.WithoutSubmodules },
 	})
 	if err != nil {
 		return nil, err

@@ -46,6 +46,8 @@ type Config struct {
 	// FetchTimeout bounds one fetch, the first one of a large repository included; 0 means 10 min. A transfer that
 	// stands still for a minute is ended before that.
 	FetchTimeout time.Duration
+	// Submodules says whether submodules are read, or else are empty directories; nil means that they are.
+	Submodules func() bool
 	// MaxProcesses bounds the git processes that wait for a network at the same time; 0 means 20. They take little
 	// CPU; the bound must leave room for good remotes beside those that do not answer.
 	MaxProcesses int
@@ -79,6 +81,9 @@ func (c Config) withDefaults() Config {
 	set(&c.KeepUnused, 7*24*time.Hour)
 	if c.Jitter == nil {
 		c.Jitter = func() time.Duration { return 0 }
+	}
+	if c.Submodules == nil {
+		c.Submodules = func() bool { return true }
 	}
 	if c.Git == "" {
 		c.Git = "git"
@@ -248,5 +253,6 @@ func (s *Source) Snapshot(ctx context.Context, req source.Request, rev source.Re
 	if err != nil {
 		return nil, err
 	}
-	return &snapshot{rev: source.Revision(c.id), fs: &fsys{repo: r, root: c.tree, time: c.date}}, nil
+	files := &fsys{top: &module{repo: r, root: c.tree}, time: c.date, project: req.Project, flat: !s.cfg.Submodules()}
+	return &snapshot{rev: source.Revision(c.id), fs: files}, nil
 }
