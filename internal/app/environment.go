@@ -171,8 +171,8 @@ func (e *environment) excluded(group, kind string) bool {
 }
 
 // Credentials implements git.CredentialStore.
-func (e *environment) Credentials(repoURL string) (git.Credentials, error) {
-	c, err := e.current.Load().repos.For(repoURL, "")
+func (e *environment) Credentials(repoURL, project string) (git.Credentials, error) {
+	c, err := e.current.Load().repos.For(repoURL, project)
 	if err != nil {
 		return git.Credentials{}, err
 	}
@@ -181,7 +181,7 @@ func (e *environment) Credentials(repoURL string) (git.Credentials, error) {
 		ForceBasicAuth: c.ForceBasicAuth, SSHPrivateKey: []byte(c.SSHPrivateKey.Reveal()), KnownHosts: []byte(c.KnownHosts),
 		InsecureIgnoreHostKey: c.InsecureIgnoreHostKey, Insecure: c.Insecure, CA: []byte(c.CA),
 		TLSClientCert: []byte(c.TLSClientCert.Reveal()), TLSClientKey: []byte(c.TLSClientKey.Reveal()),
-		Proxy: c.Proxy.Reveal(), NoProxy: c.NoProxy,
+		Proxy: c.Proxy.Reveal(), NoProxy: c.NoProxy, Scope: c.Project,
 	}, nil
 }
 

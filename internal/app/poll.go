@@ -99,13 +99,15 @@ func webhookHandler(ctx context.Context, p parts) http.Handler {
 		if event.Empty() {
 			return
 		}
-		for _, repoURL := range gitURLs(requestsInUse(ctx, p)) {
+		told := ""
+		for _, req := range gitRequests(requestsInUse(ctx, p)) {
 			switch {
-			case !event.Matches(repoURL):
+			case !event.Matches(req.RepoURL):
 			case leads(p):
-				go refreshRepo(ctx, p, repoURL)
-			default:
-				go tellLeader(ctx, p, repoURL)
+				go refreshRepo(ctx, p, req)
+			case told != req.RepoURL: // it is sorted, and the leader finds all projects
+				told = req.RepoURL
+				go tellLeader(ctx, p, told)
 			}
 		}
 	})
@@ -120,9 +122,9 @@ func refuse(w http.ResponseWriter, err error) {
 }
 
 // refreshRepo asks a remote for its refs; Poll's callback wakes applications if any moved.
-func refreshRepo(ctx context.Context, p parts, repoURL string) {
-	if _, err := p.repos.git.Refresh(ctx, repoURL); err != nil && ctx.Err() == nil {
-		p.ctl.Log.Warn("look at repository after a webhook", "repository", source.Redact(repoURL), "error", err.Error())
+func refreshRepo(ctx context.Context, p parts, req source.Request) {
+	if _, err := p.repos.git.Refresh(ctx, req); err != nil && ctx.Err() == nil {
+		p.ctl.Log.Warn("look at repository after a webhook", "repository", source.Redact(req.RepoURL), "error", err.Error())
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -135,8 +136,9 @@ func TestRouting(t *testing.T) {
 			t.Errorf("%+v: git %t", c.req, got)
 		}
 	}
-	urls := gitURLs([]source.Request{{RepoURL: "https://b"}, {RepoURL: "https://a"}, {RepoURL: "https://b", Target: "x"}, {RepoURL: "https://c", Chart: "x"}, {RepoURL: "oci://d/e"}})
-	if strings.Join(urls, " ") != "https://a https://b" {
-		t.Errorf("git: %v", urls)
+	got := gitRequests([]source.Request{{RepoURL: "https://b"}, {RepoURL: "https://a"}, {RepoURL: "https://b", Target: "x"},
+		{RepoURL: "https://b", Project: "p"}, {RepoURL: "https://c", Chart: "x"}, {RepoURL: "oci://d/e"}})
+	if want := []source.Request{{RepoURL: "https://a"}, {RepoURL: "https://b"}, {RepoURL: "https://b", Project: "p"}}; !slices.Equal(got, want) {
+		t.Errorf("git: %v", got)
 	}
 }

@@ -1,11 +1,13 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -32,6 +34,7 @@ func openSources(cfg Config, env *environment, observe observers) (*repositories
 	g, err := git.New(git.Config{
 		CacheDir: filepath.Join(cfg.CacheDir, "git"), Now: time.Now, Credentials: env, Env: cfg.Env, AllowFile: cfg.AllowFile,
 		Interval: env.interval(), Jitter: jitter, Observe: observe.git, Log: cfg.Log,
+		Submodules: func() bool { return !env.current.Load().settings.WithoutSubmodules },
 	})
 	if err != nil {
 		return nil, err
@@ -72,7 +75,7 @@ func (r *repositories) Close() error { return errors.Join(r.git.Close(), r.regis
 func (r *repositories) poll(ctx context.Context, requests func() []source.Request, moved func(repo string, match func(v1alpha1.ApplicationSource) bool)) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		return r.git.Poll(ctx, func() []string { return gitURLs(requests()) }, func(m git.Movement) {
+		return r.git.Poll(ctx, func() []source.Request { return gitRequests(requests()) }, func(m git.Movement) {
 			moved(m.RepoURL, fromGit(m.RepoURL))
 		})
 	})
@@ -87,16 +90,19 @@ func (r *repositories) poll(ctx context.Context, requests func() []source.Reques
 	return group.Wait()
 }
 
-// gitURLs lists the Git repositories among requests. Each spelling counts: a mirror belongs to an address as it is written.
-func gitURLs(requests []source.Request) []string {
-	var urls []string
+// gitRequests lists the Git repositories among requests, each with the projects that reach it. Each spelling counts: a mirror
+// belongs to an address as it is written.
+func gitRequests(requests []source.Request) []source.Request {
+	var out []source.Request
 	for _, req := range requests {
 		if !registry.Serves(req) {
-			urls = append(urls, req.RepoURL)
+			out = append(out, source.Request{RepoURL: req.RepoURL, Project: req.Project})
 		}
 	}
-	slices.Sort(urls)
-	return slices.Compact(urls)
+	slices.SortFunc(out, func(a, b source.Request) int {
+		return cmp.Or(strings.Compare(a.RepoURL, b.RepoURL), strings.Compare(a.Project, b.Project))
+	})
+	return slices.Compact(out)
 }
 
 // fromGit returns the rule that finds the sources in the Git repository at repoURL.

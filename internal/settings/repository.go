@@ -89,6 +89,9 @@ func (c *RepositoryCredentials) authenticates() bool {
 // borrow takes over how the template t authenticates, for a repository that says nothing of it.
 func (c *RepositoryCredentials) borrow(t *RepositoryCredentials) {
 	c.SecretName = t.SecretName
+	if t.Project != "" {
+		c.Project = t.Project // what authenticates limits who may see what it gave
+	}
 	c.Username, c.Password, c.BearerToken = t.Username, t.Password, t.BearerToken
 	c.ForceBasicAuth = c.ForceBasicAuth || t.ForceBasicAuth
 	c.SSHPrivateKey, c.TLSClientCert, c.TLSClientKey = t.SSHPrivateKey, t.TLSClientCert, t.TLSClientKey

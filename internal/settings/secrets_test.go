@@ -40,6 +40,7 @@ func TestRepositories(t *testing.T) {
 		secret("repo-creds", "closed", "url", "https://git.example.com/closed/", "password", "p-closed"),
 		secret("repo-creds", "ssh-all", "url", "git@git.example.com", "sshPrivateKey", "ALL"),
 		secret("repo-creds", "team", "url", "https://git.example.com/team/", "password", "p-team", "project", "ours"),
+		secret("repository", "lent", "url", "https://git.example.com/team/lent"),
 		secret("repository-write", "write", "url", "https://git.example.com/shop/web", "password", "p-write"),
 		secret("", "other", "url", "https://git.example.com/shop/web", "password", "p-other"),
 		nil,
@@ -72,6 +73,9 @@ func TestRepositories(t *testing.T) {
 		if err != nil || got.Password.Reveal() != c.password || got.SSHPrivateKey.Reveal() != c.key || got.SecretName != c.from {
 			t.Errorf("%s: password %q, key %q of Secret %q, error %v; want %q, %q, %q", c.name, got.Password.Reveal(), got.SSHPrivateKey.Reveal(), got.SecretName, err, c.password, c.key, c.from)
 		}
+	}
+	if lent, err := r.For("https://git.example.com/team/lent", "ours"); err != nil || lent.Project != "ours" || lent.SecretName != "team" {
+		t.Errorf("a repository for all with the credentials of a project is that project's: %q of %q, %v", lent.Project, lent.SecretName, err)
 	}
 	bare, _ := r.For("https://git.example.com/shop/bare", "")
 	if !bare.EnableLFS || !bare.Insecure || bare.Proxy.Reveal() != "http://proxy:3128" || bare.Type != "git" {

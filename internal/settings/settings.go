@@ -44,6 +44,9 @@ type Settings struct {
 	// OCIMediaTypes are the media types of layers from which manifests are read.
 	OCIMediaTypes []string
 
+	// WithoutSubmodules leaves the submodules of Git repositories empty.
+	WithoutSubmodules bool
+
 	// URL is the address of the user interface.
 	URL string
 	// Impersonation makes syncs run as the service account that the project names.
@@ -189,5 +192,6 @@ func readParams(r *reader, s *Settings) {
 	value(r, "controller.diff.server.side", &c.ServerSideDiff, boolean)
 	value(r, "controller.resource.health.persist", &c.PersistHealth, boolean)
 	value(r, "reposerver.max.combined.directory.manifests.size", &s.Render.MaxDirectoryBytes, size)
+	value(r, "reposerver.enable.git.submodule", &s.WithoutSubmodules, disabled)
 	value(r, "reposerver.oci.layer.media.types", &s.OCIMediaTypes, commaList)
 }

@@ -66,12 +66,14 @@ func TestParse(t *testing.T) {
 		"controller.resource.health.persist":               "true",
 		"reposerver.max.combined.directory.manifests.size": "20M",
 		"controller.ignore.normalizer.jq.timeout":          "2s",
+		"reposerver.enable.git.submodule":                  "false",
 		"controller.log.level":                             "debug",
 	}
 	want := Default()
 	want.Tracking = object.Tracking{Method: object.ByAnnotationAndLabel, InstanceLabel: "example.com/app", InstallationID: "eu"}
 	want.Reconciliation, want.Jitter, want.HardReconciliation = 5*time.Minute, 0, 24*time.Hour
 	want.Render = render.Options{KustomizeBuildOptions: "--enable-helm", HelmValuesFileSchemes: []string{"https", "s3"}, DisableJsonnet: true, MaxDirectoryBytes: 20_000_000}
+	want.WithoutSubmodules = true
 	want.URL, want.Impersonation, want.MaskedAnnotations = "https://belay.example.com", true, []string{"a", "b"}
 	want.Compare = Compare{IgnoreStatus: IgnoreStatusOfCRDs, IgnoreAggregatedRoles: true}
 	want.IgnoreDifferences = v1alpha1.IgnoreDifferences{

@@ -124,7 +124,7 @@ func BenchmarkWebhook(b *testing.B) {
 		n++
 		repo.Commit("main", map[string]string{"apps/app-0007/file-1.yaml": fmt.Sprint("n: ", n)})
 		began, used := time.Now(), cpuTime(b)
-		if moved, err := s.Refresh(ctx, req.RepoURL); err != nil || !moved {
+		if moved, err := s.Refresh(ctx, source.Request{RepoURL: req.RepoURL}); err != nil || !moved {
 			b.Fatalf("Refresh = %v, %v", moved, err)
 		}
 		read()
@@ -155,7 +155,7 @@ func BenchmarkPoll(b *testing.B) {
 	srv := httptest.NewServer(gitserver.New(gitserver.Config{Dir: dir}))
 	b.Cleanup(srv.Close)
 	s := newSource(b, nil)
-	r, err := s.repo(srv.URL + "/mono.git")
+	r, err := s.repo(srv.URL+"/mono.git", "")
 	if err != nil {
 		b.Fatal(err)
 	}

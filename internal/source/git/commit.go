@@ -57,7 +57,7 @@ func parseAuthor(s string) (string, time.Time) {
 
 // Commit describes revision rev for people. Tags are those that the last look at the remote saw on it.
 func (s *Source) Commit(ctx context.Context, req source.Request, rev source.Revision) (source.CommitInfo, error) {
-	r, err := s.repo(req.RepoURL)
+	r, err := s.repo(req.RepoURL, req.Project)
 	if err != nil {
 		return source.CommitInfo{}, err
 	}

@@ -10,7 +10,7 @@ import (
 // fixed is a CredentialStore with the same answer for every repository.
 type fixed Credentials
 
-func (f fixed) Credentials(string) (Credentials, error) { return Credentials(f), nil }
+func (f fixed) Credentials(string, string) (Credentials, error) { return Credentials(f), nil }
 
 func TestConformance(t *testing.T) {
 	servers := map[string]func(t *testing.T, dir string) (url string, c Credentials){

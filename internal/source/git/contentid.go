@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// emptyTree is git's own name for a directory without entries; a submodule appears as one.
+	// emptyTree is git's own name for a directory without entries; a submodule that is not read appears as one.
 	emptyTree = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 	// maxLinks bounds the links that are looked at for one id. Above it the whole commit is the id: always right,
 	// only coarse.
@@ -37,20 +37,23 @@ func (f *fsys) ContentID(name string) (string, error) {
 	if err != nil {
 		return "", pathError("contentid", name, err)
 	}
+	if f.flat && e.isDir() {
+		id += " without submodules" // below it there is less than git's name says
+	}
 	return id, nil
 }
 
 func (f *fsys) contentID(e entry, where string) (string, error) {
 	switch {
-	case e.mode.is(gitlinkMode):
+	case e.mode.is(gitlinkMode) && f.flat:
 		return emptyTree, nil
-	case !e.isDir():
+	case !e.mode.is(dirMode): // a commit names all that is below a submodule; no link leads out of one
 		return string(e.id), nil
 	}
 	c := closure{fs: f, seen: map[string]bool{where: true}}
 	if err := c.follow(e, where); err != nil {
 		if errors.Is(err, errManyLinks) {
-			return fmt.Sprintf("%s@%s", where, f.root), nil
+			return fmt.Sprintf("%s@%s", where, f.top.root), nil
 		}
 		return "", err
 	}
@@ -74,7 +77,7 @@ type closure struct {
 
 // follow adds what the links below dir, which stands at where, lead to outside of it.
 func (c *closure) follow(dir entry, where string) error {
-	links, err := c.fs.linksBelow(dir.id, 0)
+	links, err := linksBelow(dir.in.repo, dir.id, 0)
 	if err != nil {
 		return err
 	}
@@ -131,11 +134,11 @@ func (m mode) shape() string {
 // linksBelow lists the paths of symbolic links below the directory id, relative to it. It is computed once for each
 // tree that is in the cache, so after a commit only the changed directories are visited. A list that is longer than
 // maxLinks is not complete.
-func (f *fsys) linksBelow(id oid, depth int) ([]string, error) {
+func linksBelow(r *repo, id oid, depth int) ([]string, error) {
 	if depth > maxDepth {
 		return nil, fault.New(fault.Invalid, "directories are nested more than %d deep", maxDepth)
 	}
-	t, err := f.repo.tree(id)
+	t, err := r.tree(id)
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +151,7 @@ func (f *fsys) linksBelow(id oid, depth int) ([]string, error) {
 		case e.mode.is(linkMode):
 			links = append(links, e.name)
 		case e.mode.is(dirMode):
-			below, err := f.linksBelow(e.id, depth+1)
+			below, err := linksBelow(r, e.id, depth+1)
 			if err != nil {
 				return nil, err
 			}

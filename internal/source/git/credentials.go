@@ -36,12 +36,16 @@ type Credentials struct {
 	Insecure bool
 	// Proxy is a proxy URL, NoProxy a comma list of hosts reached without it.
 	Proxy, NoProxy string
+	// Scope is the project that the credentials are limited to, empty for all. What is fetched with them is for that
+	// project alone.
+	Scope string
 }
 
 // CredentialStore finds credentials. Implementations are safe for concurrent use and answer from memory.
 type CredentialStore interface {
-	// Credentials returns what repoURL is to be reached with, and the zero value when nothing is configured for it.
-	Credentials(repoURL string) (Credentials, error)
+	// Credentials returns what applications of project reach repoURL with, and the zero value when nothing is configured
+	// for it. An empty project gets what is for all.
+	Credentials(repoURL, project string) (Credentials, error)
 }
 
 // String keeps credentials out of logs and errors, whatever verb prints them.

@@ -220,7 +220,7 @@ func TestCancelEndsTheProcesses(t *testing.T) {
 		}
 	}
 	// A cancelled attempt says nothing about the remote, so it is not remembered.
-	if r, err := s.repo(url); err != nil || r.failed.err != nil {
+	if r, err := s.repo(url, ""); err != nil || r.failed.err != nil {
 		t.Errorf("remembered %v, %v", r.failed.err, err)
 	}
 }
@@ -287,7 +287,7 @@ type changing struct {
 	creds Credentials
 }
 
-func (c *changing) Credentials(string) (Credentials, error) {
+func (c *changing) Credentials(string, string) (Credentials, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.creds, nil

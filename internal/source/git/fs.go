@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/belaycd/belay/internal/fault"
@@ -40,9 +41,13 @@ func (s *snapshot) FS() source.FS             { return s.fs }
 
 // fsys is the tree of one commit as a file system. It is safe for concurrent use.
 type fsys struct {
-	repo *repo
-	root oid
-	time time.Time // of the commit: git knows no other
+	top     *module
+	time    time.Time // of the commit: git knows no other
+	project string    // submodules are reached for its applications
+	flat    bool      // submodules are empty directories
+
+	mu      sync.Mutex
+	modules map[gitlink]*module // that were read
 }
 
 var (
@@ -82,7 +87,9 @@ type walker struct {
 	hops   int
 }
 
-func (w *walker) reset() { w.stack = append(w.stack[:0], entry{mode: dirMode, id: w.fs.root}) }
+func (w *walker) reset() {
+	w.stack = append(w.stack[:0], entry{mode: dirMode, id: w.fs.top.root, in: w.fs.top})
+}
 
 func (w *walker) top() entry { return w.stack[len(w.stack)-1] }
 
@@ -94,7 +101,7 @@ func (w *walker) walk(rest string) (entry, string, error) {
 		case "", ".":
 			continue
 		case "..":
-			if len(w.stack) == 1 {
+			if len(w.stack) == 1 || w.top().mode.is(gitlinkMode) { // a submodule is the same wherever it is
 				return entry{}, "", errEscape
 			}
 			w.stack = w.stack[:len(w.stack)-1]
@@ -125,6 +132,9 @@ func (w *walker) walk(rest string) (entry, string, error) {
 			continue
 		}
 		w.stack = append(w.stack, e)
+		if e.mode.is(gitlinkMode) {
+			w.stack[len(w.stack)-1].path = w.within()
+		}
 	}
 	return w.top(), w.where(), nil
 }
@@ -133,8 +143,21 @@ func (w *walker) where() string {
 	if len(w.stack) == 1 {
 		return "."
 	}
+	return names(w.stack[1:])
+}
+
+// within returns the path of a submodule on top from the root of the commit that it belongs to.
+func (w *walker) within() string {
+	first := len(w.stack) - 1
+	for first > 1 && !w.stack[first-1].mode.is(gitlinkMode) {
+		first--
+	}
+	return names(w.stack[first:])
+}
+
+func names(stack []entry) string {
 	var b strings.Builder
-	for i, e := range w.stack[1:] {
+	for i, e := range stack {
 		if i > 0 {
 			b.WriteByte('/')
 		}
@@ -143,12 +166,16 @@ func (w *walker) where() string {
 	return b.String()
 }
 
-// child looks name up in dir. A submodule is an empty directory.
+// child looks name up in dir.
 func (f *fsys) child(dir entry, name string) (entry, error) {
-	if dir.mode.is(gitlinkMode) {
+	if f.flat && dir.mode.is(gitlinkMode) {
 		return entry{}, errNoEntry
 	}
-	t, err := f.repo.tree(dir.id)
+	dir, err := f.enter(dir)
+	if err != nil {
+		return entry{}, err
+	}
+	t, err := dir.in.repo.tree(dir.id)
 	if err != nil {
 		return entry{}, err
 	}
@@ -156,11 +183,12 @@ func (f *fsys) child(dir entry, name string) (entry, error) {
 	if !ok {
 		return entry{}, errNoEntry
 	}
+	e.in = dir.in
 	return e, nil
 }
 
 func (f *fsys) linkText(e entry) (string, error) {
-	b, err := f.repo.blob(e.id)
+	b, err := e.in.repo.blob(e.id)
 	if err != nil {
 		return "", err
 	}
@@ -172,13 +200,13 @@ func (f *fsys) linkText(e entry) (string, error) {
 
 // content returns the bytes of a file, which the caller must not change.
 func (f *fsys) content(e entry) ([]byte, error) {
-	b, err := f.repo.blob(e.id)
+	b, err := e.in.repo.blob(e.id)
 	if err != nil {
 		return nil, err
 	}
 	if b.size > int64(len(b.data)) {
 		return nil, fault.New(fault.Invalid, "file has %.1f MiB, more than the limit of %.1f MiB",
-			float64(b.size)/(1<<20), float64(f.repo.src.cfg.MaxBlob)/(1<<20))
+			float64(b.size)/(1<<20), float64(e.in.repo.src.cfg.MaxBlob)/(1<<20))
 	}
 	return b.data, nil
 }
@@ -244,15 +272,20 @@ func (f *fsys) ReadDir(name string) ([]fs.DirEntry, error) {
 }
 
 func (f *fsys) list(dir entry) ([]fs.DirEntry, error) {
-	if dir.mode.is(gitlinkMode) {
+	if f.flat && dir.mode.is(gitlinkMode) {
 		return nil, nil
 	}
-	t, err := f.repo.tree(dir.id)
+	dir, err := f.enter(dir)
+	if err != nil {
+		return nil, err
+	}
+	t, err := dir.in.repo.tree(dir.id)
 	if err != nil {
 		return nil, err
 	}
 	list := make([]fs.DirEntry, len(t.entries))
 	for i, e := range t.entries {
+		e.in = dir.in
 		list[i] = dirEntry{fs: f, entry: e}
 	}
 	return list, nil
@@ -297,7 +330,7 @@ func base(name string) string { return name[strings.LastIndexByte(name, '/')+1:]
 func (f *fsys) info(name string, e entry) (fs.FileInfo, error) {
 	info := fileInfo{name: name, mode: fileModeOf(e.mode), time: f.time}
 	if !e.isDir() {
-		b, err := f.repo.blob(e.id)
+		b, err := e.in.repo.blob(e.id)
 		if err != nil {
 			return nil, err
 		}

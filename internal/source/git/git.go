@@ -46,6 +46,8 @@ type Config struct {
 	// FetchTimeout bounds one fetch, the first one of a large repository included; 0 means 10 min. A transfer that
 	// stands still for a minute is ended before that.
 	FetchTimeout time.Duration
+	// Submodules says whether submodules are read, or else are empty directories; nil means that they are.
+	Submodules func() bool
 	// MaxProcesses bounds the git processes that wait for a network at the same time; 0 means 20. They take little
 	// CPU; the bound must leave room for good remotes beside those that do not answer.
 	MaxProcesses int
@@ -79,6 +81,9 @@ func (c Config) withDefaults() Config {
 	set(&c.KeepUnused, 7*24*time.Hour)
 	if c.Jitter == nil {
 		c.Jitter = func() time.Duration { return 0 }
+	}
+	if c.Submodules == nil {
+		c.Submodules = func() bool { return true }
 	}
 	if c.Git == "" {
 		c.Git = "git"
@@ -171,8 +176,9 @@ func (s *Source) Close() error {
 	return nil
 }
 
-// repo returns the state of the repository at repoURL.
-func (s *Source) repo(repoURL string) (*repo, error) {
+// repo returns the state of the repository at repoURL for applications of project. Those that reach it with credentials of
+// their own have a mirror of their own.
+func (s *Source) repo(repoURL, project string) (*repo, error) {
 	rem, err := parseURL(repoURL)
 	if err != nil {
 		return nil, err
@@ -185,12 +191,16 @@ func (s *Source) repo(repoURL string) (*repo, error) {
 			return nil, fault.New(fault.Denied, "repository URL %q points into the cache", rem.shown())
 		}
 	}
-	key := rem.key()
+	creds, err := s.credentials(rem, repoURL, project)
+	if err != nil {
+		return nil, err
+	}
+	key := rem.key(creds.Scope)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, ok := s.repos[key]
 	if !ok {
-		r = newRepo(s, rem, repoURL, key)
+		r = newRepo(s, rem, place{url: repoURL, project: creds.Scope, key: key})
 		s.repos[key] = r
 	}
 	r.touch()
@@ -203,7 +213,7 @@ func (s *Source) Resolve(ctx context.Context, req source.Request, fresh source.F
 	if err != nil {
 		return "", err
 	}
-	r, err := s.repo(req.RepoURL)
+	r, err := s.repo(req.RepoURL, req.Project)
 	if err != nil {
 		return "", err
 	}
@@ -231,7 +241,7 @@ func (s *Source) Resolve(ctx context.Context, req source.Request, fresh source.F
 
 // Snapshot implements source.Source.
 func (s *Source) Snapshot(ctx context.Context, req source.Request, rev source.Revision) (source.Snapshot, error) {
-	r, err := s.repo(req.RepoURL)
+	r, err := s.repo(req.RepoURL, req.Project)
 	if err != nil {
 		return nil, err
 	}
@@ -243,5 +253,6 @@ func (s *Source) Snapshot(ctx context.Context, req source.Request, rev source.Re
 	if err != nil {
 		return nil, err
 	}
-	return &snapshot{rev: source.Revision(c.id), fs: &fsys{repo: r, root: c.tree, time: c.date}}, nil
+	files := &fsys{top: &module{repo: r, root: c.tree}, time: c.date, project: req.Project, flat: !s.cfg.Submodules()}
+	return &snapshot{rev: source.Revision(c.id), fs: files}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,13 +27,13 @@ type Movement struct {
 	Refs []string
 }
 
-// Poll looks at each repository that inUse lists once in an interval, and calls moved when refs of one have changed,
+// Poll looks at each repository that requests of inUse name once in an interval, and calls moved when refs of one have changed,
 // whoever found that out: Poll itself, a Fresh resolve, or Refresh after a webhook. It returns when ctx ends. Calls of
 // inUse and moved come from one goroutine and must return soon.
 //
 // A remote that does not answer is asked less and less often, up to once in an interval; those who resolve its
 // revisions get the error.
-func (s *Source) Poll(ctx context.Context, inUse func() []string, moved func(Movement)) error {
+func (s *Source) Poll(ctx context.Context, inUse func() []source.Request, moved func(Movement)) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var swept time.Time
@@ -68,16 +69,18 @@ func (s *Source) Poll(ctx context.Context, inUse func() []string, moved func(Mov
 }
 
 // used groups URLs by repository. What is no repository URL is left out: its applications say so themselves.
-func (s *Source) used(urls []string) map[*repo][]string {
-	seen := make(map[string]bool, len(urls))
+func (s *Source) used(requests []source.Request) map[*repo][]string {
+	type asked struct{ url, project string }
+	seen := make(map[asked]bool, len(requests))
 	repos := map[*repo][]string{}
-	for _, url := range urls {
-		if seen[url] {
+	for _, req := range requests {
+		at := asked{req.RepoURL, req.Project}
+		if seen[at] {
 			continue
 		}
-		seen[url] = true
-		if r, err := s.repo(url); err == nil {
-			repos[r] = append(repos[r], url)
+		seen[at] = true
+		if r, err := s.repo(at.url, at.project); err == nil && !slices.Contains(repos[r], at.url) {
+			repos[r] = append(repos[r], at.url)
 		}
 	}
 	return repos

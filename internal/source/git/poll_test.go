@@ -20,6 +20,14 @@ import (
 	"github.com/belaycd/belay/internal/source/sourcetest"
 )
 
+func requests(urls ...string) []source.Request {
+	var out []source.Request
+	for _, url := range urls {
+		out = append(out, source.Request{RepoURL: url})
+	}
+	return out
+}
+
 // polling runs Poll until the test ends and returns what it tells.
 func polling(t *testing.T, s *Source, urls ...string) <-chan Movement {
 	t.Helper()
@@ -27,7 +35,7 @@ func polling(t *testing.T, s *Source, urls ...string) <-chan Movement {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- s.Poll(ctx, func() []string { return urls }, func(m Movement) { told <- m })
+		done <- s.Poll(ctx, func() []source.Request { return requests(urls...) }, func(m Movement) { told <- m })
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -96,7 +104,7 @@ func TestPollTellsOfWhatOthersSaw(t *testing.T) {
 	}
 	told := polling(t, s, url)
 	two := repo.Commit("main", map[string]string{"a": "2"})
-	if moved, err := s.Refresh(ctx, url); err != nil || !moved {
+	if moved, err := s.Refresh(ctx, source.Request{RepoURL: url}); err != nil || !moved {
 		t.Errorf("Refresh after a push = %v, %v", moved, err)
 	}
 	if m := next(t, told); m.RepoURL != url || !slices.Contains(m.Refs, "refs/heads/main") {
@@ -112,7 +120,7 @@ func TestPollTellsOfWhatOthersSaw(t *testing.T) {
 	if n.total() != before {
 		t.Errorf("%d requests after Refresh, want none", n.total()-before)
 	}
-	if moved, err := s.Refresh(ctx, url); err != nil || moved {
+	if moved, err := s.Refresh(ctx, source.Request{RepoURL: url}); err != nil || moved {
 		t.Errorf("Refresh without a push = %v, %v", moved, err)
 	}
 	if len(told) != 0 {
@@ -344,7 +352,7 @@ func TestRepackKeepsEverything(t *testing.T) {
 		t.Fatalf("%d loose objects, %v", len(entries), err)
 	}
 	repo.ForcePush("main", map[string]string{"b": "2"})
-	if _, err := s.Refresh(ctx, repo.Dir); err != nil {
+	if _, err := s.Refresh(ctx, source.Request{RepoURL: repo.Dir}); err != nil {
 		t.Fatal(err)
 	}
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
@@ -376,7 +384,7 @@ func TestPollAfterAFailedLook(t *testing.T) {
 	if err := os.Rename(filepath.Join(dir, "app.git"), away); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Refresh(ctx, url); err == nil {
+	if _, err := s.Refresh(ctx, source.Request{RepoURL: url}); err == nil {
 		t.Fatal("Refresh of a repository that is away succeeds")
 	}
 	var rounds atomic.Int64
@@ -384,7 +392,7 @@ func TestPollAfterAFailedLook(t *testing.T) {
 	pollCtx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() {
-		done <- s.Poll(pollCtx, func() []string { rounds.Add(1); return []string{url} }, func(m Movement) { told <- m })
+		done <- s.Poll(pollCtx, func() []source.Request { rounds.Add(1); return requests(url) }, func(m Movement) { told <- m })
 	}()
 	defer func() { cancel(); <-done }()
 	time.Sleep(firstBackoff * 5 / 4) // the next look is due, and fails too

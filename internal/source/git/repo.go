@@ -30,6 +30,7 @@ type repo struct {
 	src    *Source
 	remote remote
 	asked  string // the URL as an Application wrote it first; credentials are looked up with it
+	scope  string // the project that they are limited to
 	dir    string // the mirror
 
 	looks   flight.Flight // ls-remote, or a fetch for a caller who wants news
@@ -63,8 +64,11 @@ type failure struct {
 	credentials string // with which it failed
 }
 
-func newRepo(s *Source, rem remote, asked, key string) *repo {
-	r := &repo{src: s, remote: rem, asked: asked, dir: filepath.Join(s.cfg.CacheDir, key+".git"),
+// place is which repository is meant: its address as written, the project that it is reached for, the name of its mirror.
+type place struct{ url, project, key string }
+
+func newRepo(s *Source, rem remote, at place) *repo {
+	r := &repo{src: s, remote: rem, asked: at.url, scope: at.project, dir: filepath.Join(s.cfg.CacheDir, at.key+".git"),
 		extra: map[string]bool{}, absent: map[oid]time.Time{}, singles: map[string]*single{}, short: map[string]expansion{}}
 	_, err := os.Stat(filepath.Join(r.dir, "HEAD"))
 	r.ready = err == nil
@@ -245,13 +249,22 @@ func (r *repo) backoff(times int) time.Duration {
 	return min(firstBackoff<<min(max(times, 1)-1, 20), max(r.src.cfg.Interval, firstBackoff))
 }
 
+// credentials returns what the remote is reached with now. They never come from a project that the mirror is not for.
 func (r *repo) credentials() (Credentials, error) {
-	if r.src.cfg.Credentials == nil {
+	c, err := r.src.credentials(r.remote, r.asked, r.scope)
+	if err == nil && c.Scope != r.scope {
+		return Credentials{}, fault.New(fault.Denied, "the credentials of %s for project %s are no longer there", r.remote.shown(), r.scope)
+	}
+	return c, err
+}
+
+func (s *Source) credentials(rem remote, repoURL, project string) (Credentials, error) {
+	if s.cfg.Credentials == nil {
 		return Credentials{}, nil
 	}
-	c, err := r.src.cfg.Credentials.Credentials(r.asked)
+	c, err := s.cfg.Credentials.Credentials(repoURL, project)
 	if err != nil {
-		return Credentials{}, &wrapped{"find credentials of " + r.remote.shown(), err}
+		return Credentials{}, &wrapped{"find credentials of " + rem.shown(), err}
 	}
 	return c, nil
 }
@@ -315,11 +328,11 @@ func (r *repo) authorised(ctx context.Context, creds Credentials, limit time.Dur
 	}
 }
 
-// Refresh asks the remote of repoURL now, whatever is remembered, and reports whether any ref has moved since the last
-// look; callers at the same moment share one request. It is the answer to a webhook: afterwards Cached resolves of all
-// applications of the repository are current, and the new commits are in the mirror.
-func (s *Source) Refresh(ctx context.Context, repoURL string) (bool, error) {
-	r, err := s.repo(repoURL)
+// Refresh asks the remote of the repository that req names now, whatever is remembered, and reports whether any ref has moved
+// since the last look; callers at the same moment share one request. It is the answer to a webhook: afterwards Cached
+// resolves of the repository's applications in that project are current, and the new commits are in the mirror.
+func (s *Source) Refresh(ctx context.Context, req source.Request) (bool, error) {
+	r, err := s.repo(req.RepoURL, req.Project)
 	if err != nil {
 		return false, err
 	}

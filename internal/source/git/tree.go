@@ -27,9 +27,13 @@ type entry struct {
 	name string
 	mode mode
 	id   oid
+	// in and path are set for entries that were found on a walk: the commit that the entry belongs to and, for a submodule,
+	// its path there.
+	in   *module
+	path string
 }
 
-// isDir reports whether the entry appears as a directory. Submodules do: as empty ones.
+// isDir reports whether the entry appears as a directory. Submodules do.
 func (e entry) isDir() bool { return e.mode.is(dirMode) || e.mode.is(gitlinkMode) }
 
 // tree is a directory, sorted by name. It is shared and not changed, save for what is computed from it once.
@@ -50,7 +54,7 @@ func (t *tree) find(name string) (entry, bool) {
 func (t *tree) bytes() int64 {
 	n := int64(64)
 	for _, e := range t.entries {
-		n += int64(len(e.name)+len(e.id)) + 48
+		n += int64(len(e.name)+len(e.id)) + 72
 	}
 	return n
 }

@@ -125,9 +125,14 @@ func fromURL(u *url.URL) (remote, error) {
 	return r, nil
 }
 
-// key names the mirror directory of the repository: two remotes share one only when git would send the same request.
-func (r remote) key() string {
-	sum := sha256.Sum256([]byte(r.url + "\x00" + r.user + "\x00" + r.password))
+// key names the mirror directory of the repository: two remotes share one only when git would send the same request, and
+// when whoever may read the one may read the other: scope is the project that the credentials are limited to.
+func (r remote) key(scope string) string {
+	text := r.url + "\x00" + r.user + "\x00" + r.password
+	if scope != "" {
+		text += "\x00" + scope
+	}
+	sum := sha256.Sum256([]byte(text))
 	slug := strings.Map(func(c rune) rune {
 		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' {
 			return c

@@ -173,29 +173,24 @@ func testEmptyRepository(t *testing.T, f Fixture) {
 }
 
 func testFiles(t *testing.T, f Fixture) {
-	other := strings.Repeat("a", 40)
 	rev := f.Repo.CommitEntries("main", "Files of all kinds", []Entry{
 		{Path: "apps/web/deployment.yaml", Mode: Regular, Content: "kind: Deployment\n"},
 		{Path: "apps/web.yaml", Mode: Regular, Content: "sorts between apps/web and its content"},
 		{Path: "apps/web-2/x", Mode: Regular, Content: ""},
 		{Path: "run.sh", Mode: Executable, Content: "#!/bin/sh\n"},
 		{Path: "link.yaml", Mode: Symlink, Content: "apps/web/deployment.yaml"},
-		{Path: "vendored", Mode: Submodule, Content: other},
 		{Path: "with space/ünï→ \"q\" 'x'/tab\there", Mode: Regular, Content: "odd"},
 		{Path: "-dash", Mode: Regular, Content: "d"},
 		{Path: "line\nbreak", Mode: Regular, Content: "l"},
 	})
 	files := f.snapshot(t, rev)
-	if err := fstest.TestFS(files, "apps/web/deployment.yaml", "apps/web.yaml", "apps/web-2/x", "run.sh", "link.yaml", "vendored",
+	if err := fstest.TestFS(files, "apps/web/deployment.yaml", "apps/web.yaml", "apps/web-2/x", "run.sh", "link.yaml",
 		"with space/ünï→ \"q\" 'x'/tab\there", "-dash", "line\nbreak"); err != nil {
 		t.Error(err)
 	}
 	testOddNames(t, f)
 	if info, err := files.Stat("run.sh"); err != nil || info.Mode()&0o111 == 0 || info.Size() != 10 {
 		t.Errorf("Stat(run.sh) = %v, %v; want an executable of 10 bytes", info, err)
-	}
-	if list, err := files.ReadDir("vendored"); err != nil || len(list) != 0 {
-		t.Errorf("ReadDir of a submodule = %v, %v; want an empty directory", list, err)
 	}
 	data, err := files.ReadFile("apps/web/deployment.yaml")
 	if err != nil {
