@@ -68,7 +68,7 @@ func table() map[string]command {
 		"annotate":  {"annotate KIND/NAME KEY=VALUE|KEY- ... [-n NAMESPACE]", 2, 20, annotate},
 		"delete":    {"delete KIND/NAME [-n NAMESPACE]", 1, 1, remove},
 		"settings":  {"settings FILE [NAME]", 1, 2, settings},
-		"restart":   {"restart", 0, 0, restart},
+		"restart":   {"restart [-- ARGUMENTS of belay run]", 0, 9, restart},
 		"refresh":   {"refresh APP [hard]", 1, 2, refresh},
 		"sync":      {"sync APP ['JSON of operation.sync' ['JSON of operation']]", 1, 3, startSync},
 		"terminate": {"terminate APP", 1, 1, terminate},
@@ -323,6 +323,9 @@ func restart(c *call) error {
 		return errors.New("restart: only the controller of a scenario with the line alone can be restarted; with '[external] skip' before it")
 	}
 	c.plane.Kill()
+	if len(c.args) > 0 {
+		c.plane.Args = c.args
+	}
 	c.plane.Start(c.t)
 	return nil
 }
