@@ -37,6 +37,9 @@ func (f *fsys) ContentID(name string) (string, error) {
 	if err != nil {
 		return "", pathError("contentid", name, err)
 	}
+	if f.top.lfs {
+		id += " with LFS" // what a pointer stands for, in the place of its text
+	}
 	if f.flat && e.isDir() {
 		id += " without submodules" // below it there is less than git's name says
 	}

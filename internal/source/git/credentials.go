@@ -39,6 +39,8 @@ type Credentials struct {
 	// Scope is the project that the credentials are limited to, empty for all. What is fetched with them is for that
 	// project alone.
 	Scope string
+	// LFS reads files of Git LFS in the place of the pointers to them.
+	LFS bool
 }
 
 // CredentialStore finds credentials. Implementations are safe for concurrent use and answer from memory.

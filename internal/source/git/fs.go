@@ -208,6 +208,9 @@ func (f *fsys) content(e entry) ([]byte, error) {
 		return nil, fault.New(fault.Invalid, "file has %.1f MiB, more than the limit of %.1f MiB",
 			float64(b.size)/(1<<20), float64(e.in.repo.src.cfg.MaxBlob)/(1<<20))
 	}
+	if p, ok := e.in.pointer(e, b); ok {
+		return e.in.repo.large(p)
+	}
 	return b.data, nil
 }
 
@@ -335,6 +338,9 @@ func (f *fsys) info(name string, e entry) (fs.FileInfo, error) {
 			return nil, err
 		}
 		info.size = b.size
+		if p, ok := e.in.pointer(e, b); ok {
+			info.size = p.size
+		}
 	}
 	return info, nil
 }

@@ -253,6 +253,10 @@ func (s *Source) Snapshot(ctx context.Context, req source.Request, rev source.Re
 	if err != nil {
 		return nil, err
 	}
-	files := &fsys{top: &module{repo: r, root: c.tree}, time: c.date, project: req.Project, flat: !s.cfg.Submodules()}
+	creds, err := r.credentials()
+	if err != nil {
+		return nil, err
+	}
+	files := &fsys{top: &module{repo: r, root: c.tree, lfs: creds.LFS}, time: c.date, project: req.Project, flat: !s.cfg.Submodules()}
 	return &snapshot{rev: source.Revision(c.id), fs: files}, nil
 }

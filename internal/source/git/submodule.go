@@ -21,6 +21,7 @@ type module struct {
 	repo   *repo
 	root   oid
 	depth  int
+	lfs    bool // pointers of Git LFS are followed
 	listed sync.Once
 	urls   map[string]string // of submodules, by path
 	err    error
@@ -115,7 +116,8 @@ func (f *fsys) open(e entry) (*module, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &module{repo: r, root: c.tree, depth: parent.depth + 1}, nil
+	creds, err := r.credentials()
+	return &module{repo: r, root: c.tree, depth: parent.depth + 1, lfs: creds.LFS}, err
 }
 
 // submodule returns the repository at url, as .gitmodules in a commit of r has it, for applications of project.
