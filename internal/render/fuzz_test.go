@@ -12,8 +12,6 @@ import (
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/render"
-	"github.com/belaycd/belay/internal/render/jsonnet"
-	"github.com/belaycd/belay/internal/render/plain"
 	"github.com/belaycd/belay/internal/render/rendertest"
 )
 
@@ -31,24 +29,6 @@ func FuzzOverride(f *testing.F) {
 		}
 		if err == nil && len(out.Objects) > 1 {
 			t.Fatalf("%d objects", len(out.Objects))
-		}
-	})
-}
-
-// FuzzJsonnet: whatever a program says, it ends, the process lives, and an error is the program's.
-func FuzzJsonnet(f *testing.F) {
-	for _, s := range []string{"", "{", "[1, {a: self}]", "local f(x) = f(x) tailstrict; f(1)", "import 'a.jsonnet'", "importstr '../..'", "|||\n  a\n|||",
-		"@'a''b' % 1", "[[[{a: function(x) !x}]]]", "std.extVar('x')", "error {}", "/* ", "{a: 1, b: $.a, assert self.a > 1}"} {
-		f.Add(s)
-	}
-	renderer := plain.New(jsonnet.New())
-	f.Fuzz(func(t *testing.T, program string) {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-		defer cancel()
-		files := rendertest.Files(map[string]string{"app/a.jsonnet": program})
-		_, err := renderer.Render(ctx, files, render.Spec{AppName: "a", Source: v1alpha1.ApplicationSource{Path: "app"}})
-		if err != nil && (fault.Is(err, fault.Internal) || fault.Is(err, fault.Transient)) {
-			t.Fatalf("%v", err)
 		}
 	})
 }

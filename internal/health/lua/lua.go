@@ -25,8 +25,9 @@ import (
 const (
 	// timeLimit is how long a script may run, as in Argo CD.
 	timeLimit = time.Second
-	// grace is how much longer a function of a library, which cannot be interrupted, is waited for.
-	grace = time.Second
+	// patience is how long a script is waited for that is in a function of a library, which cannot be interrupted. It is long
+	// because on a busy machine a script may wait for its turn, and that is no fault of its own.
+	patience = 10 * time.Second
 )
 
 // Checks are the scripts of one version of the settings, compiled. They are safe for concurrent use.
@@ -34,6 +35,7 @@ type Checks struct {
 	exact    map[string]*script // by group/Kind
 	patterns []pattern          // the most exact first
 	states   *pool
+	patience time.Duration
 }
 
 // pattern is a script for all kinds that match.
@@ -55,7 +57,7 @@ type script struct {
 // Compile compiles the health scripts among customs. Of two for the same kind the later one counts. A script that does not
 // compile is a problem, and makes the objects of its kind Unknown.
 func Compile(customs []settings.Customization) (*Checks, []settings.Problem) {
-	c := &Checks{exact: map[string]*script{}, states: newPool()}
+	c := &Checks{exact: map[string]*script{}, states: newPool(), patience: patience}
 	wild := map[string]settings.Customization{}
 	var problems []settings.Problem
 	for _, custom := range customs {
@@ -162,7 +164,7 @@ type outcome struct {
 
 // run runs a script in a goroutine, which it leaves behind if it must.
 func (c *Checks) run(s *script, obj *unstructured.Unstructured) (health.Result, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), timeLimit+grace)
+	ctx, cancel := context.WithTimeout(context.Background(), c.patience)
 	defer cancel()
 	done := make(chan outcome, 1)
 	given := &atomic.Bool{} // whoever sets it first has the last word: the run that ends, or the one that gives it up
@@ -187,7 +189,7 @@ func (c *Checks) run(s *script, obj *unstructured.Unstructured) (health.Result, 
 		if !given.CompareAndSwap(false, true) {
 			s.stuck.Add(-1) // it ended this moment
 		}
-		return health.Result{}, fmt.Errorf("the script does not stop after %s", timeLimit)
+		return health.Result{}, fmt.Errorf("the script does not stop after %s", c.patience)
 	}
 }
 

@@ -10,7 +10,7 @@ const (
 	maxInstructions = 1_000_000
 	// maxGrowth is how many bytes the heap of the process may grow by while a script runs. Others allocate too, so that it
 	// must be more than a script should need.
-	maxGrowth  = 256 << 20
+	maxGrowth  = 128 << 20
 	heapMetric = "/memory/classes/heap/objects:bytes"
 )
 
@@ -37,7 +37,7 @@ func (m *meter) Done() <-chan struct{} {
 	case m.err != nil:
 	case m.taken > maxInstructions:
 		m.err = fmt.Errorf("the script takes more than %d steps", maxInstructions)
-	case m.taken&3 == 0 && m.grown():
+	case m.taken&3 == 1 && m.grown():
 		m.err = fmt.Errorf("the script takes more than %d bytes of memory", maxGrowth)
 	case m.taken&1023 == 0 && m.Context.Err() != nil:
 		m.err = fmt.Errorf("the script takes longer than %s", timeLimit)
@@ -56,11 +56,8 @@ func (m *meter) Err() error {
 	return m.Context.Err()
 }
 
-// grown looks at the heap. Short scripts end before the first look: most do, and it costs as much as ten instructions.
+// grown looks at the heap, from the first steps on: text that doubles is past all bounds after a hundred.
 func (m *meter) grown() bool {
-	if m.taken < 256 {
-		return false
-	}
 	metrics.Read(m.heap)
 	if m.heap[0].Value.Kind() != metrics.KindUint64 {
 		return false

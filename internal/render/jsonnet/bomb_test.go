@@ -35,9 +35,9 @@ func TestBombs(t *testing.T) {
 		"doubled text":    {"local f(n) = if n == 0 then 'lol' else local x = f(n - 1); x + x; [f(60)]", "bytes of memory"},
 		"long text":       {"local f(n) = if n == 0 then 'lol' else local x = f(n - 1); x + x; [f(20)]", "evaluates to more than 5000 values"},
 		"nested loops":    {"[a + b + c for a in std.range(1, 1000) for b in std.range(1, 1000) for c in std.range(1, 1000)]", "takes more than"},
-		"tail calls":      {"local f(n) = f(n + 1) tailstrict; f(1)", "nests evaluations deeper than 50000"},
+		"tail calls":      {"local f(n) = f(n + 1) tailstrict; f(1)", "nests evaluations deeper than 20000"},
 		"long sum":        {strings.Repeat("1+", 19_000) + "1", "a mapping with apiVersion and kind is wanted"},
-		"deep calls":      {"local f(n) = if n == 0 then 0 else f(n - 1)" + strings.Repeat("+1", 2000) + "; f(900)", "nests evaluations deeper than 50000"},
+		"deep calls":      {"local f(n) = if n == 0 then 0 else f(n - 1)" + strings.Repeat("+1", 2000) + "; f(600)", "nests evaluations deeper than 20000"},
 		"keywords":        {strings.Repeat("1+if true then ", 3000) + "1", "nested too deeply"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -94,4 +94,19 @@ func TestLayout(t *testing.T) {
 			t.Errorf("%s counts as the library's type", other)
 		}
 	}
+}
+
+// FuzzEvaluate: whatever a program says, it ends, the process lives, and an error is the program's.
+func FuzzEvaluate(f *testing.F) {
+	for _, s := range []string{"", "{", "[1, {a: self}]", "local f(x) = f(x) tailstrict; f(1)", "import 'a.jsonnet'", "importstr '../..'", "|||\n  a\n|||",
+		"@'a''b' % 1", "[[[{a: function(x) !x}]]]", "std.extVar('x')", "error {}", "/* ", "{a: 1, b: $.a, assert self.a > 1}"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, program string) {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if _, err := evaluate(ctx, small(), program); err != nil && (fault.Is(err, fault.Internal) || fault.Is(err, fault.Transient)) {
+			t.Fatalf("%v", err)
+		}
+	})
 }

@@ -34,7 +34,7 @@ type limits struct {
 
 // defaults are half a minute of one core, and about a hundred times what a large installation takes.
 func defaults() limits {
-	return limits{depth: 50_000, steps: 50_000_000, growth: 1 << 30, values: 500_000}
+	return limits{depth: 20_000, steps: 50_000_000, growth: 1 << 30, values: 500_000}
 }
 
 // guard bounds one evaluation. The interpreter tells it of every node, in one goroutine, so that it needs no lock.

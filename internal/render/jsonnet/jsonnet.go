@@ -162,5 +162,5 @@ func run(g *guard, vm *gojsonnet.VM, from *importer, program ast.Node) (string, 
 }
 
 // end leaves the goroutine of the evaluation. A panic would be caught by the library, which would then write down
-// the stack of a program that is perhaps fifty thousand frames deep.
+// the stack of a program that is perhaps twenty thousand frames deep.
 func end() { runtime.Goexit() }
