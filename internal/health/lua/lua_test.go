@@ -153,6 +153,9 @@ func TestChoice(t *testing.T) {
 
 // TestBounds wants every script to end, with an error that says why, and the next object to be judged as ever.
 func TestBounds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("which bound ends a script depends on time and memory, and the race detector takes ten times as much of both")
+	}
 	for name, test := range map[string]struct{ script, want string }{
 		"endless loop":        {`while true do end`, "the script takes "},
 		"caught":              {`while true do pcall(function() while true do end end) end`, "the script takes more than 1000000 steps"},
