@@ -191,12 +191,12 @@ func TestBounds(t *testing.T) {
 // TestStuckIsNotRunAgain: what could not be stopped once is not given a second goroutine.
 func TestStuckIsNotRunAgain(t *testing.T) {
 	c, _ := compileMap(t, map[string]string{
-		"resource.customizations.health.example.com_Widget":      `return {status = ("a"):rep(25):find(("a*"):rep(9) .. "b")}`,
+		"resource.customizations.health.example.com_Widget":      `return {status = ("a"):rep(25):find(("a*"):rep(8) .. "b")}`,
 		"resource.customizations.useOpenLibs.example.com_Widget": "true",
 		"resource.customizations.health.example.com_Gadget":      "return {status = 'Healthy'}",
 	})
-	c.patience = time.Second
-	if got := brief(c, parseObject(t, widget)); !strings.Contains(got, "does not stop after 1s") {
+	c.patience = 300 * time.Millisecond
+	if got := brief(c, parseObject(t, widget)); !strings.Contains(got, "does not stop after 300ms") {
 		t.Errorf("%q", got)
 	}
 	began := time.Now()
@@ -213,7 +213,7 @@ func TestStuckIsNotRunAgain(t *testing.T) {
 	for c.exact["example.com/Widget"].stuck.Load() > 0 { // it goes on for some seconds, and is run again after them
 		time.Sleep(10 * time.Millisecond)
 	}
-	if got := brief(c, parseObject(t, widget)); !strings.Contains(got, "does not stop after 1s") {
+	if got := brief(c, parseObject(t, widget)); !strings.Contains(got, "does not stop after 300ms") {
 		t.Errorf("after its end: %q", got)
 	}
 }
