@@ -14,7 +14,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 
 # Kubernetes is linked into the sandbox and is large: two packages at a time keep a small machine from swapping.
 PARALLEL ?= 2
-TIMEOUT  ?= 20m
+TIMEOUT  ?= 30m
 # Programs and tests are built with the same flags, and with those of a plain "go test", so that a machine compiles
 # Kubernetes once. -trimpath and CGO_ENABLED=0 would each make that twice: "make release" alone sets them.
 LDFLAGS  :=
