@@ -101,7 +101,7 @@ func (r *recorder) Run(name string, f func(testscript.T)) {
 
 // TestFiles finds in the files what can be found without running them.
 func TestFiles(t *testing.T) {
-	known := map[string]bool{"env": true, "skip": true, "stop": true}
+	known := map[string]bool{"env": true, "skip": true, "stop": true, "cp": true} // cp names files after the application before they are committed
 	for name := range table() {
 		known[name] = true
 	}
