@@ -56,7 +56,9 @@ func (s *ApplicationSpec) GetSources() ApplicationSources {
 }
 
 // IsOCI reports whether the source is an artifact of an OCI registry.
-func (s *ApplicationSource) IsOCI() bool { return strings.HasPrefix(strings.ToLower(s.RepoURL), "oci://") }
+func (s *ApplicationSource) IsOCI() bool {
+	return strings.HasPrefix(strings.ToLower(s.RepoURL), "oci://")
+}
 
 // IsRefOnly reports whether the source, one of several, gives the others files and has no manifests itself.
 func (s *ApplicationSource) IsRefOnly() bool {

@@ -35,7 +35,8 @@ type Checks struct {
 	exact    map[string]*script // by group/Kind
 	patterns []pattern          // the most exact first
 	states   *pool
-	patience time.Duration
+	// limit and patience are timeLimit and patience of the package.
+	limit, patience time.Duration
 }
 
 // pattern is a script for all kinds that match.
@@ -57,7 +58,7 @@ type script struct {
 // Compile compiles the health scripts among customs. Of two for the same kind the later one counts. A script that does not
 // compile is a problem, and makes the objects of its kind Unknown.
 func Compile(customs []settings.Customization) (*Checks, []settings.Problem) {
-	c := &Checks{exact: map[string]*script{}, states: newPool(), patience: patience}
+	c := &Checks{exact: map[string]*script{}, states: newPool(), limit: timeLimit, patience: patience}
 	wild := map[string]settings.Customization{}
 	var problems []settings.Problem
 	for _, custom := range customs {
@@ -194,10 +195,10 @@ func (c *Checks) run(s *script, obj *unstructured.Unstructured) (health.Result, 
 }
 
 func (c *Checks) call(s *script, obj *unstructured.Unstructured) (health.Result, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), timeLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), c.limit)
 	defer cancel()
 	st := c.states.get(s.openLibs)
-	m := newMeter(ctx)
+	m := newMeter(ctx, c.limit)
 	st.SetContext(m)
 	fn := st.NewFunctionFromProto(s.proto)
 	fn.Env = st.environment(obj)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/metrics"
+	"time"
 )
 
 const (
@@ -17,6 +18,7 @@ const (
 // meter is a context that the interpreter asks before each instruction, which makes it the place to count them.
 type meter struct {
 	context.Context
+	limit time.Duration // of the context, for the message
 	taken int
 	start uint64
 	heap  []metrics.Sample
@@ -24,8 +26,8 @@ type meter struct {
 	err   error
 }
 
-func newMeter(ctx context.Context) *meter {
-	m := &meter{Context: ctx, heap: []metrics.Sample{{Name: heapMetric}}, ended: make(chan struct{})}
+func newMeter(ctx context.Context, limit time.Duration) *meter {
+	m := &meter{Context: ctx, limit: limit, heap: []metrics.Sample{{Name: heapMetric}}, ended: make(chan struct{})}
 	close(m.ended)
 	return m
 }
@@ -40,7 +42,7 @@ func (m *meter) Done() <-chan struct{} {
 	case m.taken&3 == 1 && m.grown():
 		m.err = fmt.Errorf("the script takes more than %d bytes of memory", maxGrowth)
 	case m.taken&1023 == 0 && m.Context.Err() != nil:
-		m.err = fmt.Errorf("the script takes longer than %s", timeLimit)
+		m.err = fmt.Errorf("the script takes longer than %s", m.limit)
 	}
 	if m.err != nil {
 		return m.ended

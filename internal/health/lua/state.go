@@ -53,11 +53,11 @@ func newState(open bool) *state {
 		s.globals.RawSetString(name, base.RawGetString(name))
 	}
 	s.globals.RawSetString("print", s.LState.NewFunction(func(*lua.LState) int { return 0 }))
-	s.library(lua.TabLibName, lua.OpenTable, nil)
-	s.library(lua.OsLibName, lua.OpenOs, []string{"time", "date", "clock", "difftime"})
+	s.load(lua.TabLibName, lua.OpenTable, nil)
+	s.load(lua.OsLibName, lua.OpenOs, []string{"time", "date", "clock", "difftime"})
 	if open {
-		s.library(lua.StringLibName, lua.OpenString, nil)
-		s.library(lua.MathLibName, lua.OpenMath, nil)
+		s.load(lua.StringLibName, lua.OpenString, nil)
+		s.load(lua.MathLibName, lua.OpenMath, nil)
 		if table, ok := s.globals.RawGetString(lua.StringLibName).(*lua.LTable); ok {
 			table.RawSetString("rep", s.LState.NewFunction(rep))
 			table.RawSetString("dump", lua.LNil)
@@ -66,8 +66,8 @@ func newState(open bool) *state {
 	return s
 }
 
-// library opens a library and keeps the functions named, or all.
-func (s *state) library(name string, open lua.LGFunction, only []string) {
+// load opens a library and keeps the functions named, or all.
+func (s *state) load(name string, open lua.LGFunction, only []string) {
 	s.LState.Push(s.LState.NewFunction(open))
 	s.LState.Push(lua.LString(name))
 	s.LState.Call(1, 0)
