@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -27,12 +28,43 @@ func poll(ctx context.Context, p parts) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	return p.repos.poll(ctx, func() []source.Request { return requestsInUse(ctx, p) }, func(repo string, match func(v1alpha1.ApplicationSource) bool) {
+	used := &use{gather: func() []source.Request { return requestsInUse(ctx, p) }}
+	if err := handle(ctx, p.mgr.GetCache(), &v1alpha1.Application{}, func(any) { used.changed() }); err != nil {
+		return err
+	}
+	return p.repos.poll(ctx, used.requests, func(repo string, match func(v1alpha1.ApplicationSource) bool) {
 		err := p.ctl.Moved(ctx, func(a *v1alpha1.Application) bool { return slices.ContainsFunc(a.Spec.GetSources(), match) })
 		if err != nil {
 			p.ctl.Log.Warn("wake applications", "repository", source.Redact(repo), "error", err.Error())
 		}
 	})
+}
+
+// use keeps what all Applications ask for, gathered anew only after one of them has changed: an idle fleet is looked at every
+// few seconds, by several polls.
+type use struct {
+	gather func() []source.Request
+
+	mu    sync.Mutex
+	fresh bool
+	list  []source.Request
+}
+
+func (u *use) changed() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.fresh = false
+}
+
+// requests returns the list, which must not be changed.
+func (u *use) requests() []source.Request {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.fresh {
+		// What changes from here on is seen the next time.
+		u.fresh, u.list = true, u.gather()
+	}
+	return u.list
 }
 
 // requestsInUse lists what all Applications ask for, each once.

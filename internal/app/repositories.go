@@ -81,7 +81,7 @@ func (r *repositories) poll(ctx context.Context, requests func() []source.Reques
 	})
 	group.Go(func() error {
 		inUse := func() []source.Request {
-			return slices.DeleteFunc(requests(), func(r source.Request) bool { return !registry.Serves(r) })
+			return slices.DeleteFunc(slices.Clone(requests()), func(r source.Request) bool { return !registry.Serves(r) })
 		}
 		return r.registry.Poll(ctx, inUse, func(req source.Request) {
 			moved(req.RepoURL, func(s v1alpha1.ApplicationSource) bool { return s.RepoURL == req.RepoURL && s.Chart == req.Chart })

@@ -364,6 +364,19 @@ func TestHookThatNeverEnds(t *testing.T) {
 	}
 }
 
+// TestLetGo: what runs when the operation is given up goes on, held by nobody.
+func TestLetGo(t *testing.T) {
+	s := &syncer{w: newWorld(), hooks: []*unstructured.Unstructured{job("migrate", "PreSync", "ends=never")}}
+	s.step(t)
+	if err := LetGo(t.Context(), s.operation(t), s.w); err != nil {
+		t.Fatal(err)
+	}
+	live, found := s.w.read(object.RefOf(job("migrate", "")))
+	if !found || len(live.Object.GetFinalizers()) > 0 || live.Object.GetDeletionTimestamp() != nil {
+		t.Errorf("found %v, writes %v", found, s.w.log)
+	}
+}
+
 // TestHookDeletedByHand: somebody deletes a hook that runs.
 func TestHookDeletedByHand(t *testing.T) {
 	s := &syncer{w: newWorld(), hooks: []*unstructured.Unstructured{job("stuck", "PreSync", "ends=never")}}

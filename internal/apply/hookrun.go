@@ -168,3 +168,18 @@ func Terminate(ctx context.Context, op Operation, w Writer) ([]*v1alpha1.Resourc
 	}
 	return results, errors.Join(errs...)
 }
+
+// LetGo takes our finalizer off the hooks of an operation that is over, and leaves them to themselves: what runs may run to
+// its end.
+func LetGo(ctx context.Context, op Operation, w Writer) error {
+	var errs []error
+	for _, r := range op.Earlier {
+		if r.HookType == "" {
+			continue
+		}
+		if live, found := op.Read(keyOf(r).ref); found {
+			errs = append(errs, release(ctx, w, live))
+		}
+	}
+	return errors.Join(errs...)
+}

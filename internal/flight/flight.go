@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 )
 
 // Flight lets callers who want the same thing share one run of it. At most one run is under way and one is waiting: a
@@ -122,5 +123,23 @@ func (f *Flight) leave(c *call) {
 	c.cancel()
 	if f.next == c {
 		f.next = nil
+	}
+}
+
+// Rounds calls round at once, again when the time that it returned is over, and whenever wake is signalled, until ctx or life
+// ends. Calls come from one goroutine.
+func Rounds(ctx context.Context, life *Lifetime, wake <-chan struct{}, round func() time.Duration) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-life.Done():
+			return ErrClosed
+		case <-timer.C:
+		case <-wake:
+		}
+		timer.Reset(round())
 	}
 }

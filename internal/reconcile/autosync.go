@@ -31,7 +31,7 @@ func (r *Reconciler) gate(ctx context.Context, s *run) error {
 	if s.app.Operation != nil {
 		s.begin(*s.app.Operation)
 		if s.superseded() {
-			s.complete(v1alpha1.OperationFailed, fmt.Sprintf("superseded by newer revision %s; %s", s.origin.short(), s.state.Message))
+			r.terminate(ctx, s, fmt.Sprintf("superseded by newer revision %s; %s", s.origin.short(), s.state.Message))
 			s.state = nil
 		} else {
 			return nil

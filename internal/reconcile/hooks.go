@@ -39,31 +39,47 @@ func (r *Reconciler) terminate(ctx context.Context, s *run, message string) {
 	s.complete(phase, message)
 }
 
+// failed takes the failure of an attempt. Its hooks are held no longer: nobody looks after them any more.
+func (r *Reconciler) failed(ctx context.Context, s *run, phase v1alpha1.OperationPhase, message string) {
+	if found, err := r.seeHooks(ctx, s); found {
+		if err == nil {
+			err = apply.LetGo(ctx, s.applying(r.judgeOf(s)), s.dest.Writer)
+		}
+		if err != nil {
+			message += "; its hooks are still held by the finalizer " + v1alpha1.FinalizerHook + ": " + err.Error()
+		}
+	}
+	s.ended(phase, message)
+}
+
 // endHooks takes down the hooks that the operation has started.
 func (r *Reconciler) endHooks(ctx context.Context, s *run) error {
-	if s.state.SyncResult == nil {
-		return nil
-	}
-	kinds := hookKinds(s.state.SyncResult.Resources)
-	if len(kinds) == 0 {
-		return nil
-	}
-	if s.dest == nil {
-		dest, err := r.Destinations.Destination(ctx, s.app.Spec.Destination)
-		if err != nil {
-			return err
-		}
-		s.dest = dest
-	}
-	if err := reachable(ctx, s.dest); err != nil {
-		return err
-	}
-	if err := s.dest.Cluster.Manage(ctx, kinds...); err != nil {
+	if found, err := r.seeHooks(ctx, s); !found || err != nil {
 		return err
 	}
 	results, err := apply.Terminate(ctx, s.applying(r.judgeOf(s)), s.dest.Writer)
 	s.state.SyncResult.Resources = results
 	return err
+}
+
+// seeHooks brings the hooks of the operation into view and reports whether it has any.
+func (r *Reconciler) seeHooks(ctx context.Context, s *run) (found bool, err error) {
+	if s.state.SyncResult == nil {
+		return false, nil
+	}
+	kinds := hookKinds(s.state.SyncResult.Resources)
+	if len(kinds) == 0 {
+		return false, nil
+	}
+	if s.dest == nil {
+		if s.dest, err = r.Destinations.Destination(ctx, s.app.Spec.Destination); err != nil {
+			return true, err
+		}
+	}
+	if err := reachable(ctx, s.dest); err != nil {
+		return true, err
+	}
+	return true, s.dest.Cluster.Manage(ctx, kinds...)
 }
 
 // hookKinds returns the kinds of the hooks among results.

@@ -47,7 +47,7 @@ func (r *Reconciler) sync(ctx context.Context, s *run) error {
 func (r *Reconciler) apart(ctx context.Context, s *run) {
 	if err := s.prepare(ctx); err != nil {
 		s.pin()
-		s.ended(v1alpha1.OperationError, err.Error())
+		r.failed(ctx, s, v1alpha1.OperationError, err.Error())
 		return
 	}
 	r.operate(ctx, s, "")
@@ -70,16 +70,16 @@ func (r *Reconciler) operate(ctx context.Context, s *run, barrier string) (stepp
 	}
 	s.pin()
 	if barrier != "" {
-		s.ended(v1alpha1.OperationError, barrier)
+		r.failed(ctx, s, v1alpha1.OperationError, barrier)
 		return false
 	}
 	if shared, ok := s.sharedResource(); ok && s.state.Operation.Sync.SyncOptions.Has("FailOnSharedResource=true") {
-		s.ended(v1alpha1.OperationFailed, "Shared resource found: "+shared)
+		r.failed(ctx, s, v1alpha1.OperationFailed, "Shared resource found: "+shared)
 		return false
 	}
 	want, plan, err := r.operationPlan(ctx, s)
 	if err != nil {
-		s.ended(v1alpha1.OperationError, err.Error())
+		r.failed(ctx, s, v1alpha1.OperationError, err.Error())
 		return false
 	}
 	p := r.step(ctx, s, want, plan)
@@ -92,7 +92,7 @@ func (r *Reconciler) operate(ctx context.Context, s *run, barrier string) (stepp
 	case p.Phase == v1alpha1.OperationSucceeded:
 		s.succeeded()
 	default:
-		s.ended(p.Phase, p.Message)
+		r.failed(ctx, s, p.Phase, p.Message)
 	}
 	return true
 }

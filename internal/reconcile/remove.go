@@ -26,10 +26,13 @@ func (r *Reconciler) remove(ctx context.Context, s *run) Result {
 		s.condition(v1alpha1.ConditionDeletionError, "%s", err)
 		s.again(retryAfter)
 	case waiting != "":
-		s.again(30 * time.Second) // events come first
-	}
-	if waiting != "" && len(s.found) == 0 {
-		s.app.Status.Conditions = status.Conditions(s.app.Status.Conditions, nil, status.Evaluated(), s.now)
+		// Events come first; these looks are for telling what takes long, and for what gives no event.
+		if left := s.app.DeletionTimestamp.Add(hangsAfter).Sub(s.now.Time); left > 0 {
+			s.again(left)
+			break
+		}
+		s.condition(v1alpha1.ConditionDeletionError, "%s", waiting)
+		s.again(30 * time.Second)
 	}
 	res := s.report()
 	res.Err = err

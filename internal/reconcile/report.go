@@ -60,7 +60,12 @@ func (r *Reconciler) stop(ctx context.Context, s *run, stage string, err error) 
 	}
 	s.pin()
 	message, _ := status.HasErrors(s.found)
-	s.ended(v1alpha1.OperationError, message)
+	if hooksRun(s.state) && fault.Retryable(err) {
+		// What is away for a moment is no reason to give up a migration that runs.
+		s.state.Message = "waiting for completion of hooks; meanwhile: " + status.Short(message)
+		return
+	}
+	r.failed(ctx, s, v1alpha1.OperationError, message)
 }
 
 // judge assesses the health of live objects of one destination.

@@ -34,18 +34,8 @@ type Movement struct {
 // A remote that does not answer is asked less and less often, up to once in an interval; those who resolve its
 // revisions get the error.
 func (s *Source) Poll(ctx context.Context, inUse func() []source.Request, moved func(Movement)) error {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
 	var swept time.Time
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-s.life.Done():
-			return flight.ErrClosed
-		case <-timer.C:
-		case <-s.wake:
-		}
+	return flight.Rounds(ctx, s.life, s.wake, func() time.Duration {
 		now := s.cfg.Now()
 		wait := rescan
 		for r, urls := range s.used(inUse()) {
@@ -64,8 +54,8 @@ func (s *Source) Poll(ctx context.Context, inUse func() []source.Request, moved 
 			swept = now
 			s.sweep(now)
 		}
-		timer.Reset(wait)
-	}
+		return wait
+	})
 }
 
 // used groups URLs by repository. What is no repository URL is left out: its applications say so themselves.

@@ -29,18 +29,8 @@ type watched interface {
 // requests whose answers have changed, whoever found that out. Calls of inUse and moved come from one
 // goroutine and must return soon. It returns when ctx ends.
 func (s *Source) Poll(ctx context.Context, inUse func() []source.Request, moved func(source.Request)) error {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
 	var swept time.Time
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-s.life.Done():
-			return flight.ErrClosed
-		case <-timer.C:
-		case <-s.wake:
-		}
+	return flight.Rounds(ctx, s.life, s.wake, func() time.Duration {
 		now := s.cfg.Now()
 		wait := rescan
 		for w, requests := range s.asked(inUse()) {
@@ -59,8 +49,8 @@ func (s *Source) Poll(ctx context.Context, inUse func() []source.Request, moved 
 			swept = now
 			s.sweep(now)
 		}
-		timer.Reset(wait)
-	}
+		return wait
+	})
 }
 
 // asked groups requests by what they depend on. One that cannot be served is left out: its applications say so themselves.
