@@ -117,6 +117,8 @@ func (c *Connection) patchApp(ctx context.Context, key appKey, patch map[string]
 	if err != nil {
 		return nil, fmt.Errorf("encode patch of application %s: %w", key, err)
 	}
+	ctx, release := outlasting(ctx)
+	defer release()
 	rctx, cancel := c.request(ctx)
 	defer cancel()
 	app := &v1alpha1.Application{}
@@ -137,7 +139,7 @@ func (c *Connection) changeApp(
 	ctx context.Context, key appKey, decide func(*v1alpha1.Application) (map[string]any, error),
 ) (*v1alpha1.Application, error) {
 	var result *v1alpha1.Application
-	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+	err := retry.RetryOnConflict(conflictBackoff, func() error {
 		app, err := c.getApp(ctx, key)
 		if err != nil {
 			return err

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/wait"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -38,6 +39,21 @@ func (c *Connection) request(ctx context.Context) (context.Context, context.Canc
 	}
 	return context.WithTimeout(ctx, c.Timeout)
 }
+
+// writeGrace is how long a write may go on after an interruption.
+const writeGrace = 5 * time.Second
+
+// outlasting is a context for a write, which ends some time after the given one: a write that is cut off on its way may have
+// taken effect or not, and the user would not be told which.
+func outlasting(ctx context.Context) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(writeGrace, cancel) })
+	return longer, func() { stop(); cancel() }
+}
+
+// conflictBackoff is how a change is tried again that somebody else forestalled: for about two seconds, in which a controller
+// and a few other users can have written often.
+var conflictBackoff = wait.Backoff{Steps: 16, Duration: 10 * time.Millisecond, Factor: 1.3, Jitter: 0.5}
 
 // connect opens the cluster of the kubeconfig. It sends no request.
 func (c *cli) connect() (*Connection, error) {

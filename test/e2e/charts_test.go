@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -57,8 +56,7 @@ func TestCharts(t *testing.T) {
 		t.Parallel()
 		repo := &sourcetest.ChartRepo{Username: "reader", Password: "canary"}
 		repo.Publish("web", "1.0.0", chart("1.0.0"))
-		srv := httptest.NewServer(repo)
-		t.Cleanup(srv.Close)
+		srv := harness.Serve(t, repo)
 		credentials(t, plane, map[string]string{"type": "helm", "url": srv.URL, "username": "reader", "password": "canary"})
 		ns := plane.Cluster.Namespace(t)
 		src := v1alpha1.ApplicationSource{RepoURL: srv.URL, Chart: "web", TargetRevision: "1.*", Helm: &v1alpha1.ApplicationSourceHelm{Values: "colour: green"}}
@@ -94,8 +92,7 @@ func TestCharts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		srv := httptest.NewServer(reg)
-		t.Cleanup(srv.Close)
+		srv := harness.Serve(t, reg)
 		host := strings.TrimPrefix(srv.URL, "http://")
 		for _, path := range []string{"/charts", "/team/app"} {
 			credentials(t, plane, map[string]string{"type": "helm", "url": host + path, "enableOCI": "true", "insecureOCIForceHttp": "true",

@@ -29,9 +29,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// thousandWithin bounds a deployment of 1,000 objects. It takes some seconds on two idle cores.
-const thousandWithin = 30 * time.Second
-
+// How long 1,000 objects may take is measured beside the API server's own limit: "make bench" with --apps 1 --objects 1000.
 func testThousand(t *testing.T, plane *harness.Plane) {
 	files := harness.Files{}
 	for i := range 1000 {
@@ -41,11 +39,7 @@ func testThousand(t *testing.T, plane *harness.Plane) {
 	started := time.Now()
 	a := plane.App(t, "thousand", plane.Cluster.Namespace(t), directory(repo, "app"), harness.SelfHeal)
 	app := a.Wait(t, harness.Healthy(""))
-	if took := time.Since(started); took > thousandWithin {
-		t.Errorf("1,000 objects took %s, want at most %s", took, thousandWithin)
-	} else {
-		t.Logf("1,000 objects took %s", took.Round(time.Millisecond))
-	}
+	t.Logf("1,000 objects took %s", time.Since(started).Round(time.Millisecond))
 	if n := len(app.Status.Resources); n != 1000 {
 		t.Errorf("%d objects", n)
 	}

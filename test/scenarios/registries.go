@@ -3,13 +3,13 @@ package scenarios
 import (
 	"fmt"
 	"io/fs"
-	"net/http/httptest"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
 
 	"github.com/belaycd/belay/internal/source/sourcetest"
+	"github.com/belaycd/belay/test/e2e/harness"
 )
 
 // registries are a Helm repository and an OCI registry of the scenario's own, made when they are first needed.
@@ -24,9 +24,7 @@ func (c *call) serve() {
 		return
 	}
 	c.charts, c.oci = &sourcetest.ChartRepo{}, sourcetest.NewOCIRegistry()
-	charts, oci := httptest.NewServer(c.charts), httptest.NewServer(c.oci)
-	c.t.Cleanup(charts.Close)
-	c.t.Cleanup(oci.Close)
+	charts, oci := harness.Serve(c.t, c.charts), harness.Serve(c.t, c.oci)
 	c.ts.Setenv("CHARTS", charts.URL)
 	c.ts.Setenv("REGISTRY", strings.TrimPrefix(oci.URL, "http://"))
 }

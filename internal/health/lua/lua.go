@@ -23,8 +23,9 @@ import (
 )
 
 const (
-	// timeLimit is how long a script may run, as in Argo CD.
-	timeLimit = time.Second
+	// timeLimit is how long a script may run. Argo CD allows one second; here the number of steps is bounded too, and so a
+	// script that waits for its turn on a busy machine need not be taken for one that does not end.
+	timeLimit = 5 * time.Second
 	// patience is how long a script is waited for that is in a function of a library, which cannot be interrupted. It is long
 	// because on a busy machine a script may wait for its turn, and that is no fault of its own.
 	patience = 10 * time.Second

@@ -205,16 +205,12 @@ func TestStuckIsNotRunAgain(t *testing.T) {
 	if got := brief(c, parseObject(t, widget)); !strings.Contains(got, "does not stop after 300ms") {
 		t.Errorf("%q", got)
 	}
-	began := time.Now()
 	if got := brief(c, parseObject(t, widget)); !strings.Contains(got, "is not run again until it has ended") {
 		t.Errorf("%q", got)
 	}
 	gadget := parseObject(t, "{apiVersion: example.com/v1, kind: Gadget}")
 	if got := brief(c, gadget); got != "Healthy" {
 		t.Errorf("another kind: %q", got)
-	}
-	if took := time.Since(began); took > time.Second {
-		t.Errorf("it took %s", took)
 	}
 	// It goes on for some seconds, and is run again after them.
 	for deadline := time.Now().Add(5 * time.Minute); c.exact["example.com/Widget"].stuck.Load() > 0; time.Sleep(10 * time.Millisecond) {

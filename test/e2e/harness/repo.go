@@ -97,8 +97,7 @@ func NewEmptyRepo(t testing.TB, o RepoOptions) *Repo {
 	dir := t.TempDir()
 	r := &Repo{Dir: filepath.Join(dir, "repo.git")}
 	r.git(t, "", "init", "-q", "--bare", "-b", "main", r.Dir)
-	r.Server = httptest.NewServer(gitserver.New(gitserver.Config{Dir: dir, Username: o.Username, Password: o.Password}))
-	t.Cleanup(r.Server.Close)
+	r.Server = Serve(t, gitserver.New(gitserver.Config{Dir: dir, Username: o.Username, Password: o.Password}))
 	r.URL = r.Server.URL + "/repo.git"
 	return r
 }
