@@ -51,7 +51,7 @@ func layers() []layer {
 		{"internal/notify", 10, world, "sends messages to the outside"},
 		{"internal/reconcile", 11, pure, "tells the order of the stages and nothing else"},
 		{"internal/controller", 12, world, "watches, queues and requeues"},
-		{"internal/server", 12, world, "serves HTTP"},
+		{"internal/server", 12, world, "answers callers, and serves HTTP"},
 		{"internal/cli", 12, world, "reads a terminal and writes to it"},
 		{"internal/app", 13, world, "the only importer of implementations"},
 		{"cmd", 14, world, "reads flags and the environment, and exits"},
