@@ -12,8 +12,8 @@ import { usePreferences } from '../state/preferences';
 import { useApplication } from './data';
 import { WhyPanel } from './why';
 
-/** ApplicationHeader says what the application is, how it stands and why, and what can be done. */
-export function ApplicationHeader() {
+/** ApplicationHeader says what the application is, how it stands and why, and what can be done; compact, how it stands alone. */
+export function ApplicationHeader({ compact }: { compact: boolean }) {
   const { row, key, application, can, refreshing, refresh, problem, running } = useApplication();
   const { favourites } = usePreferences();
   const app = application.data;
@@ -29,6 +29,13 @@ export function ApplicationHeader() {
           <h1 className="truncate">{key.name}</h1>
           {row && <Favourite row={row} starred={new Set(favourites)} />}
           {row?.environment && <span className="chip">{row.environment}</span>}
+          {compact && (
+            <>
+              <Health status={health} />
+              <Sync status={sync} />
+              <Operation phase={notable(operation?.phase)} />
+            </>
+          )}
           <Link className="muted small truncate" to={`/settings/projects/${encodeURIComponent(app?.spec.project ?? row?.project ?? '')}`}>
             {app?.spec.project ?? row?.project}
           </Link>
@@ -60,15 +67,26 @@ export function ApplicationHeader() {
           {problem}
         </p>
       )}
+      {!compact && <StatusLine />}
+      {!compact && !well && <WhyPanel />}
+    </header>
+  );
+}
+
+function StatusLine() {
+  const { row, application } = useApplication();
+  const app = application.data;
+  const operation = app?.status?.operationState;
+  return (
       <div className="status-line">
         <div>
           <span className="label">Health</span>
-          <Health status={health} />
+          <Health status={app?.status?.health?.status ?? row?.health} />
         </div>
         <div>
           <span className="label">Git and cluster</span>
           <span className="row">
-            <Sync status={sync} />
+            <Sync status={app?.status?.sync?.status ?? row?.sync} />
             {row && total(row.pending) > 0 && <Counts counts={row.pending} />}
           </span>
         </div>
@@ -102,8 +120,6 @@ export function ApplicationHeader() {
           {row?.window && <p className="small tone-warn">{row.window}</p>}
         </div>
       </div>
-      {!well && <WhyPanel />}
-    </header>
   );
 }
 

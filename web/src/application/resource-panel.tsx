@@ -26,7 +26,7 @@ export function ResourcePanel({ item, onClose, canLogs }: { item: ResourceItem; 
   const panel = useRef<HTMLElement>(null);
   const id = useId();
   const { node } = item;
-  useEffect(() => panel.current?.focus(), []);
+  useEffect(() => panel.current?.focus({ preventScroll: window.innerWidth > 1000 }), []);
 
   const tabs = [
     { key: 'summary', title: 'Summary' },

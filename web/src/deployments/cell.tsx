@@ -48,10 +48,10 @@ export function Cell({ row, alone }: { row: Deployment; alone: boolean }) {
         <Health status={row.health} compact />
         <Sync status={row.sync} compact />
         <Operation phase={notable(row.operation)} compact />
-        <Link to={appPath(row)} className="truncate grow strong" aria-label={`${row.name}: ${row.health || 'Unknown'}, ${row.sync || 'Unknown'}`} title={row.name}>
+        <Link to={appPath(row)} className="truncate grow" aria-label={`${row.name}: ${row.health || 'Unknown'}, ${row.sync || 'Unknown'}`} title={row.name}>
           {deployed?.revision ? (
             <>
-              <code>{short(deployed.revision)}</code> {alone ? deployed.subject : row.name}
+              <code className="strong">{short(deployed.revision)}</code> {alone ? deployed.subject : row.name}
             </>
           ) : (
             row.name

@@ -26,7 +26,7 @@ export function useNarrow(): boolean {
 
 export function ListView({ rows, focus, starred }: { rows: readonly Deployment[]; focus: RowFocus; starred: ReadonlySet<string> }) {
   const scroll = useRef<HTMLDivElement>(null);
-  const height = useNarrow() ? 96 : 48;
+  const height = useNarrow() ? 88 : 48;
   const virtual = useVirtualizer({
     count: rows.length,
     getScrollElement: () => scroll.current,

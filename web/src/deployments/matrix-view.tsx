@@ -22,7 +22,7 @@ export function MatrixView({ matrix, focus }: { matrix: Matrix; focus: RowFocus 
     focus.scroller.current = (i) => virtual.scrollToIndex(i, { align: 'auto' });
   }, [focus, rows.length, virtual]);
 
-  const template = { gridTemplateColumns: `minmax(130px, 200px) repeat(${columns.length}, minmax(250px, 1fr))` };
+  const template = { gridTemplateColumns: `var(--first, minmax(130px, 200px)) repeat(${columns.length}, minmax(250px, 1fr))` };
   return (
     <div className="scroller" ref={scroll} role="table" aria-label="Services by environment" aria-rowcount={rows.length + 1} tabIndex={0}>
       <div className="matrix-row matrix-head" role="row" aria-rowindex={1} style={template}>

@@ -1,4 +1,4 @@
-import { lazy, Suspense, useEffect } from 'react';
+import { Fragment, lazy, Suspense, useEffect } from 'react';
 import { Link, Redirect, useLocation, useSearch } from 'wouter';
 import { ApplicationHeader } from '../application/header';
 import { ApplicationContext, useApplicationData } from '../application/data';
@@ -62,18 +62,20 @@ export default function ApplicationPages({ namespace, name, page }: { namespace:
   return (
     <ApplicationContext value={data}>
       <div className="page full application">
-        <ApplicationHeader />
+        <ApplicationHeader compact={page !== ''} />
         <nav className="tabs" aria-label="Application">
           {tabs.map((tab) => (
-            <Link key={tab.page} className="tab" to={appPath(key, tab.page)} aria-current={tab.page === page ? 'page' : undefined}>
-              {tab.title}
-            </Link>
+            <Fragment key={tab.page}>
+              <Link className="tab" to={appPath(key, tab.page)} aria-current={tab.page === page ? 'page' : undefined}>
+                {tab.title}
+              </Link>
+              {tab.page === '' && page === 'review' && (
+                <span className="tab" aria-current="page">
+                  {params.get('rollback') ? 'Review of a rollback' : 'Review'}
+                </span>
+              )}
+            </Fragment>
           ))}
-          {page === 'review' && (
-            <span className="tab" aria-current="page">
-              {params.get('rollback') ? 'Review of a rollback' : 'Review and sync'}
-            </span>
-          )}
         </nav>
         <Suspense fallback={<Loading what="the page" />}>
           <Page page={page} />
