@@ -51,6 +51,7 @@ for (const theme of ['light', 'dark']) {
         if (each.signedOut) await page.context().request.post(fake.url + '/api/v1/session', { data: { username: 'admin', password: 'secret' } });
       }
       await page.goto(fake.url);
+      await page.locator('[data-row="0"]').waitFor();
       await page.keyboard.press('Control+k');
       await page.getByRole('combobox', { name: /Search applications/ }).fill('call');
       await page.getByRole('option').first().waitFor();
@@ -203,6 +204,7 @@ await check('palette goes where it says', async (fake) => {
   await page.goto(fake.url);
   await page.locator('[data-row="0"]').waitFor();
   await page.keyboard.press('Control+k');
+  await page.getByRole('combobox', { name: /Search applications/ }).waitFor();
   await page.keyboard.type('callcenter-ai-prod');
   await page.getByRole('option', { name: /^callcenter-ai-prod/ }).first().waitFor();
   await page.keyboard.press('Enter');

@@ -6,7 +6,8 @@ import { useSession } from '../state/session';
 import { Icon } from './icon';
 import { useShortcuts } from './keyboard';
 
-const Palette = lazy(() => import('./palette'));
+const loadPalette = () => import('./palette');
+const Palette = lazy(loadPalette);
 const ShortcutHelp = lazy(() => import('./shortcut-help'));
 
 const links = [
@@ -39,6 +40,11 @@ export function Shell({ children }: { children: ReactNode }) {
     'g r': () => navigate('/settings/repos'),
   });
   useEffect(() => setMenu(false), [location]);
+  // Whoever presses Ctrl K types on at once: the palette is there before.
+  useEffect(() => {
+    const timer = setTimeout(() => void loadPalette(), 500);
+    return () => clearTimeout(timer);
+  }, []);
 
   return (
     <div className="shell">

@@ -57,7 +57,7 @@ function decode(text: string): string {
 /** toggled returns the value of a key of the address with one value more, or one less. */
 export function toggled(values: readonly string[] | undefined, value: string): string {
   const now = values ?? [];
-  return (now.includes(value) ? now.filter((each) => each !== value) : [...now, value]).map((each) => each.replaceAll(',', '%2C')).join(',');
+  return (now.includes(value) ? now.filter((each) => each !== value) : [...now, value]).map((each) => each.replaceAll('%', '%25').replaceAll(',', '%2C')).join(',');
 }
 
 /** cleared removes every filter. */

@@ -45,6 +45,7 @@ export class Stream {
   }
 
   private visibility(): void {
+    if (this.stopped) return;
     clearTimeout(this.timer);
     if (this.host.hidden()) this.timer = setTimeout(() => this.close(), hiddenAfter);
     else if (!this.source) this.connect();
