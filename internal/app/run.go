@@ -34,9 +34,12 @@ type Config struct {
 	Namespace string
 	// CacheDir holds mirrors of repositories; it may be lost at any time.
 	CacheDir string
-	// MetricsAddr, HealthAddr and WebhookAddr are host:port to listen on; empty or "0" switches one off.
-	MetricsAddr, HealthAddr, WebhookAddr string
-	LeaderElection                       bool
+	// MetricsAddr, HealthAddr and Address (of the user interface, the API and webhooks) are host:port to listen on; empty or "0"
+	// switches one off.
+	MetricsAddr, HealthAddr, Address string
+	// TLSCert and TLSKey are files with a certificate and its key for Address; without them it is served in the clear, for a proxy.
+	TLSCert, TLSKey string
+	LeaderElection  bool
 	// PprofAddr is a loopback host:port for Go's profiler; empty switches it off.
 	PprofAddr string
 	// Workers is how many applications are worked on at once; 0 means 64.
@@ -143,7 +146,11 @@ func runAll(ctx context.Context, cfg Config, p parts) error {
 		}
 		inner, ctx := errgroup.WithContext(ctx)
 		inner.Go(func() error { return poll(ctx, p) })
-		inner.Go(func() error { return serveWebhook(ctx, cfg, p) })
+		handler, err := newHandler(ctx, cfg, p)
+		if err != nil {
+			return err
+		}
+		inner.Go(func() error { return serve(ctx, cfg, handler) })
 		return inner.Wait()
 	})
 	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {

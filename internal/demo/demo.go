@@ -250,7 +250,7 @@ func (d *Demo) startBelay(ctx context.Context) (string, error) {
 	}
 	cmd := exec.Command(d.cfg.Belay, "run", "--kubeconfig", d.cluster.kubeconfig, "--namespace", controlPlane,
 		"--cache-dir", filepath.Join(d.cfg.Dir, "cache"), "--leader-election=false",
-		"--webhook-addr", free[0], "--metrics-addr", free[1], "--health-addr", free[2])
+		"--address", free[0], "--metrics-addr", free[1], "--health-addr", free[2])
 	cmd.Env = d.cfg.Env
 	log := filepath.Join(d.cfg.Dir, "belay.log")
 	if d.belay, err = start("belay", log, cmd); err != nil {
