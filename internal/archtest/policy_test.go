@@ -42,6 +42,8 @@ func layers() []layer {
 		{"internal/settings", 3, pure, "settings are read from objects that others fetched, so that a table test covers them"},
 		{"internal/project", 3, pure, "permission is a function of a project and a manifest, so that every refusal is a table test"},
 		{"internal/check", 3, pure, "a finding is a function of manifests, the same before a merge and in the cluster"},
+		{"internal/access", 4, pure, "who may do what is a function of a policy and projects, so that every grant is a table test"},
+		{"internal/identity", 4, pure, "who somebody is follows from what was read, a clock and a source of randomness, all of them given"},
 		{"internal/live", 4, world, "the only reader of workloads"},
 		{"internal/diff", 5, pure, "compares desired and live without I/O, so that every drift bug is a table test"},
 		{"internal/apply", 6, pure, "waves, hooks and prune are decisions; apply/ssa alone writes"},
