@@ -37,6 +37,7 @@ func layers() []layer {
 		{"internal/glob", 0, pure, "one meaning of a glob, wherever a setting or a project holds one"},
 		{"internal/flight", 0, pure, "sharing one run among callers knows nothing of what is run"},
 		{"internal/remote", 0, world, "what credentials are given to is decided in one place, for whatever speaks HTTP"},
+		{"internal/mask", 1, pure, "secrets are taken out in one way, wherever something is shown"},
 		{"internal/source", 1, pure, "a commit is named before anything is done with it"},
 		{"internal/mask", 1, pure, "secrets are taken out in one way, wherever something is shown"},
 		{"internal/render", 2, pure, "a render that depends on content and parameters alone can be cached and repeated"},
@@ -51,6 +52,8 @@ func layers() []layer {
 		{"internal/health", 7, pure, "health is a function of an object and its signals, so that every state is a table test"},
 		{"internal/rollout", 8, pure, "the next step is a function of state and signals, so that every abort is a table test"},
 		{"internal/status", 9, pure, "the sole owner of condition types and messages; it reports, and does not look"},
+		{"internal/insight", 10, pure, "an explanation is a function of what was found, the same text on a terminal and in a browser"},
+		{"internal/audit", 10, pure, "what happened is a function of two states, so that several watchers tell it once; audit/configmap alone writes"},
 		{"internal/notify", 10, world, "sends messages to the outside"},
 		{"internal/operation", 10, pure, "what may be started is decided in one place, for every way to ask for it"},
 		{"internal/reconcile", 11, pure, "tells the order of the stages and nothing else"},
@@ -81,7 +84,7 @@ func fences() []fence {
 	with := func(paths ...string) []string { return append(paths, tools...) }
 	return []fence{
 		{[]string{"k8s.io/client-go", "sigs.k8s.io/controller-runtime"},
-			with("internal/live", "internal/apply/ssa", "internal/controller", "internal/server", "internal/cli", "internal/app"),
+			with("internal/live", "internal/apply/ssa", "internal/audit/configmap", "internal/controller", "internal/server", "internal/cli", "internal/app"),
 			"whoever holds a client can read or write the cluster past the stages"},
 		{[]string{"sigs.k8s.io/kustomize", "helm.sh/helm", "github.com/google/go-jsonnet"},
 			[]string{"internal/render", "internal/check"},

@@ -9,6 +9,7 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/belaycd/belay/internal/audit"
 	"github.com/belaycd/belay/internal/fault"
 )
 
@@ -27,13 +28,20 @@ type Options struct {
 	Engine    Engine
 	Access    Access
 	Sessions  Sessions
-	Build     VersionMessage
-	Now       func() time.Time
-	Log       *slog.Logger
+	// Recorder keeps what callers did, and Audit is the record; nil where there is none.
+	Recorder audit.Recorder
+	Audit    audit.Log
+	Build    VersionMessage
+	Now      func() time.Time
+	Log      *slog.Logger
 }
 
 // Server holds the services.
-type Server struct{ Options }
+type Server struct {
+	Options
+	commits commitCache
+	plans   planMemory
+}
 
 // New returns the service layer.
 func New(o Options) *Server { return &Server{Options: o} }
@@ -79,6 +87,7 @@ func (s *Server) require(ctx context.Context, resource, action, object string) e
 		return fault.New(fault.Unauthenticated, "sign in first")
 	}
 	if !s.Allowed(ctx, resource, action, object) {
+		s.recordDenied(ctx, resource, action, object)
 		return fault.New(fault.Denied, "permission denied: %s, %s, %s", resource, action, object)
 	}
 	return nil
