@@ -44,7 +44,7 @@ func (s *Server) Deployments(ctx context.Context, q *DeploymentQuery) (*Deployme
 		return nil, err
 	}
 	out := &DeploymentList{Cursor: apps.ResourceVersion}
-	out.Items, out.Environments = insight.Deployments(apps.Items, naming)
+	out.Items, out.Environments = insight.Deployments(apps.Items, naming, s.Now())
 	byKey := make(map[client.ObjectKey]*v1alpha1.Application, len(apps.Items))
 	for i := range apps.Items {
 		byKey[client.ObjectKeyFromObject(&apps.Items[i])] = &apps.Items[i]
