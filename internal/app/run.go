@@ -34,9 +34,12 @@ type Config struct {
 	Namespace string
 	// CacheDir holds mirrors of repositories; it may be lost at any time.
 	CacheDir string
-	// MetricsAddr, HealthAddr and WebhookAddr are host:port to listen on; empty or "0" switches one off.
-	MetricsAddr, HealthAddr, WebhookAddr string
-	LeaderElection                       bool
+	// MetricsAddr, HealthAddr and Address (of the user interface, the API and webhooks) are host:port to listen on; empty or "0"
+	// switches one off.
+	MetricsAddr, HealthAddr, Address string
+	// TLSCert and TLSKey are files with a certificate and its key for Address; without them it is served in the clear, for a proxy.
+	TLSCert, TLSKey string
+	LeaderElection  bool
 	// PprofAddr is a loopback host:port for Go's profiler; empty switches it off.
 	PprofAddr string
 	// Workers is how many applications are worked on at once; 0 means 64.
@@ -49,7 +52,9 @@ type Config struct {
 	PluginsDir string
 	// Env is the environment that the git program gets.
 	Env []string
-	Log *slog.Logger
+	// Version is this program's.
+	Version string
+	Log     *slog.Logger
 }
 
 func (c *Config) applyDefaults() {
@@ -100,18 +105,19 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	renderer := newRenderer(runtime.GOMAXPROCS(0), newRemotes(env, repos), plugins)
+	story := &reconcile.Reconciler{
+		Source: repos, Renderer: renderer, Kept: renderer, Destinations: clusters, Now: time.Now, Log: cfg.Log,
+	}
 	ctl := controller.New(controller.Options{
 		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Environment: env, Observer: newMetrics(mgr.GetClient(), mgr.Elected()),
 		Events: mgr.GetEventRecorder("belay"), Log: cfg.Log, Now: time.Now, Workers: cfg.Workers,
-		Reconciler: &reconcile.Reconciler{
-			Source: repos, Renderer: renderer, Kept: renderer, Destinations: clusters, Now: time.Now, Log: cfg.Log,
-		},
+		Reconciler: story,
 	})
 	if err := ctl.Setup(mgr); err != nil {
 		return fmt.Errorf("set up the controller: %w", err)
 	}
 	clusters.changed = ctl.Changed
-	return runAll(ctx, cfg, parts{mgr: mgr, env: env, repos: repos, clusters: clusters, ctl: ctl})
+	return runAll(ctx, cfg, parts{mgr: mgr, env: env, repos: repos, clusters: clusters, ctl: ctl, story: story})
 }
 
 // parts are what runs side by side.
@@ -121,6 +127,7 @@ type parts struct {
 	repos    *repositories
 	clusters *clusters
 	ctl      *controller.Controller
+	story    *reconcile.Reconciler
 }
 
 func runAll(ctx context.Context, cfg Config, p parts) error {
@@ -143,7 +150,11 @@ func runAll(ctx context.Context, cfg Config, p parts) error {
 		}
 		inner, ctx := errgroup.WithContext(ctx)
 		inner.Go(func() error { return poll(ctx, p) })
-		inner.Go(func() error { return serveWebhook(ctx, cfg, p) })
+		handler, err := newHandler(ctx, cfg, p)
+		if err != nil {
+			return err
+		}
+		inner.Go(func() error { return serve(ctx, cfg, handler) })
 		return inner.Wait()
 	})
 	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
