@@ -41,10 +41,15 @@ type Server struct {
 	Options
 	commits commitCache
 	plans   planMemory
+	changes feed
 }
 
 // New returns the service layer.
-func New(o Options) *Server { return &Server{Options: o} }
+func New(o Options) *Server {
+	s := &Server{Options: o}
+	s.changes = feed{client: o.Client, reader: o.Reader, scope: s.scope}
+	return s
+}
 
 // Caller is who asks.
 type Caller struct {
