@@ -31,9 +31,11 @@ type Options struct {
 	// Recorder keeps what callers did, and Audit is the record; nil where there is none.
 	Recorder audit.Recorder
 	Audit    audit.Log
-	Build    VersionMessage
-	Now      func() time.Time
-	Log      *slog.Logger
+	// Connections tells of clusters and repositories; nil when nothing is known of them here.
+	Connections Connections
+	Build       VersionMessage
+	Now         func() time.Time
+	Log         *slog.Logger
 }
 
 // Server holds the services.

@@ -142,7 +142,8 @@ func (r *rowStream) pass(ctx context.Context, batch []change) error {
 		key := client.ObjectKeyFromObject(c.app)
 		event := &StreamEvent{Event: "deployment", Name: key.Name, Namespace: key.Namespace, Cursor: c.id(), Deployment: byKey[key]}
 		if event.Deployment == nil {
-			if !r.shown[key] {
+			gone := c.kind == watch.Deleted && r.server.Allowed(ctx, "applications", "get", r.server.rbacObject(c.app))
+			if !gone && !r.shown[key] {
 				continue // it never was the receiver's
 			}
 			event.Event = "deleted"

@@ -136,7 +136,7 @@ func (s *Server) sendChange(c change, visible bool, sent map[client.ObjectKey]st
 		kind = watch.Modified
 	case kind != watch.Deleted && visible:
 		kind = watch.Added
-	case known:
+	case known, visible: // a subscriber who has come back may have it still
 		kind = watch.Deleted
 	default:
 		return nil
