@@ -17,10 +17,10 @@ import (
 // are a sixth lower for a sixth more of it. $GOGC overrides it.
 const gcPercent = 50
 
-// RunCommand returns `belay run`. env is the environment that the git program inherits; logs go to out.
-func RunCommand(env []string, getenv func(string) string, out io.Writer) *cobra.Command {
+// RunCommand returns `belay run` of a version of the program. env is the environment that the git program inherits; logs go to out.
+func RunCommand(version string, env []string, getenv func(string) string, out io.Writer) *cobra.Command {
 	var kubeconfig, kubeContext, level string
-	cfg := Config{Env: env}
+	cfg := Config{Env: env, Version: version}
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the controller: keep the cluster in step with Git",

@@ -52,7 +52,9 @@ type Config struct {
 	PluginsDir string
 	// Env is the environment that the git program gets.
 	Env []string
-	Log *slog.Logger
+	// Version is this program's.
+	Version string
+	Log     *slog.Logger
 }
 
 func (c *Config) applyDefaults() {
@@ -103,18 +105,19 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	renderer := newRenderer(runtime.GOMAXPROCS(0), newRemotes(env, repos), plugins)
+	story := &reconcile.Reconciler{
+		Source: repos, Renderer: renderer, Kept: renderer, Destinations: clusters, Now: time.Now, Log: cfg.Log,
+	}
 	ctl := controller.New(controller.Options{
 		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Environment: env, Observer: newMetrics(mgr.GetClient(), mgr.Elected()),
 		Events: mgr.GetEventRecorder("belay"), Log: cfg.Log, Now: time.Now, Workers: cfg.Workers,
-		Reconciler: &reconcile.Reconciler{
-			Source: repos, Renderer: renderer, Kept: renderer, Destinations: clusters, Now: time.Now, Log: cfg.Log,
-		},
+		Reconciler: story,
 	})
 	if err := ctl.Setup(mgr); err != nil {
 		return fmt.Errorf("set up the controller: %w", err)
 	}
 	clusters.changed = ctl.Changed
-	return runAll(ctx, cfg, parts{mgr: mgr, env: env, repos: repos, clusters: clusters, ctl: ctl})
+	return runAll(ctx, cfg, parts{mgr: mgr, env: env, repos: repos, clusters: clusters, ctl: ctl, story: story})
 }
 
 // parts are what runs side by side.
@@ -124,6 +127,7 @@ type parts struct {
 	repos    *repositories
 	clusters *clusters
 	ctl      *controller.Controller
+	story    *reconcile.Reconciler
 }
 
 func runAll(ctx context.Context, cfg Config, p parts) error {

@@ -7,22 +7,20 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/belaycd/belay/internal/server/rest"
 )
 
 // drainTime is how long open requests may go on after the end was asked for.
 const drainTime = 5 * time.Second
 
 // serve answers browsers, command lines and webhooks until ctx ends.
-func serve(ctx context.Context, cfg Config, handler http.Handler) error {
+func serve(ctx context.Context, cfg Config, handler *rest.Handler) error {
 	if cfg.Address == "" || cfg.Address == "0" {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	// Answers have no time limit of their own: a stream has none. Streams end by themselves when ctx does.
-	srv := &http.Server{
-		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
-		MaxHeaderBytes: 64 << 10,
-	}
+	srv := rest.NewServer(handler)
 	ln, err := net.Listen("tcp", cfg.Address)
 	if err != nil {
 		return fmt.Errorf("listen at %s: %w", cfg.Address, err)
