@@ -125,3 +125,8 @@ func actorOf(by v1alpha1.OperationInitiator) string {
 	}
 	return by.Username
 }
+
+// EnvironmentOf is the environment of one application by itself.
+func EnvironmentOf(app *v1alpha1.Application, naming Naming) string {
+	return naming.places([]v1alpha1.Application{*app})[0].environment
+}
