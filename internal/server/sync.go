@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"slices"
+	"strconv"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -192,4 +193,13 @@ func (s *Server) refuseWindow(ctx context.Context, app *v1alpha1.Application) er
 		return err
 	}
 	return operation.Window(project.New(p).Windows(app), app, s.Now(), func(at time.Time) string { return at.UTC().Format(time.RFC3339) })
+}
+
+// position reads the position of one of n sources, counted from 1, as an index.
+func position(text string, n int) (int, error) {
+	at, err := strconv.Atoi(text)
+	if err != nil || at < 1 || at > n {
+		return 0, fault.New(fault.Invalid, "source position %q: the application has %d sources, counted from 1", text, n)
+	}
+	return at - 1, nil
 }
