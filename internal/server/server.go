@@ -9,6 +9,7 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/belaycd/belay/internal/audit"
 	"github.com/belaycd/belay/internal/fault"
 )
 
@@ -27,16 +28,30 @@ type Options struct {
 	Engine    Engine
 	Access    Access
 	Sessions  Sessions
-	Build     VersionMessage
-	Now       func() time.Time
-	Log       *slog.Logger
+	// Recorder keeps what callers did, and Audit is the record; nil where there is none.
+	Recorder audit.Recorder
+	Audit    audit.Log
+	// Connections tells of clusters and repositories; nil when nothing is known of them here.
+	Connections Connections
+	Build       VersionMessage
+	Now         func() time.Time
+	Log         *slog.Logger
 }
 
 // Server holds the services.
-type Server struct{ Options }
+type Server struct {
+	Options
+	commits commitCache
+	plans   planMemory
+	changes feed
+}
 
 // New returns the service layer.
-func New(o Options) *Server { return &Server{Options: o} }
+func New(o Options) *Server {
+	s := &Server{Options: o}
+	s.changes = feed{client: o.Client, reader: o.Reader, scope: s.scope}
+	return s
+}
 
 // Caller is who asks.
 type Caller struct {
@@ -79,6 +94,7 @@ func (s *Server) require(ctx context.Context, resource, action, object string) e
 		return fault.New(fault.Unauthenticated, "sign in first")
 	}
 	if !s.Allowed(ctx, resource, action, object) {
+		s.recordDenied(ctx, resource, action, object)
 		return fault.New(fault.Denied, "permission denied: %s, %s, %s", resource, action, object)
 	}
 	return nil
