@@ -65,7 +65,7 @@ export async function startFake({ apps = 150, resources = 60, big = 0, delay = 1
     const next = random(3);
     return { from: query.get('from'), to: query.get('to'), commits: [commit(next, 3600), commit(next, 7200)], objects: plan.objects.slice(0, 3), same: 9 };
   });
-  route('GET', '/api/belay/v1/search', (_, { query }) => ({ items: [{ kind: 'Pod', name: `web-6d5f9-0${query.get('q')}`, namespace: 'callcenter-ai', application: 'callcenter-ai-prod', applicationNamespace: 'argocd' }] }));
+  route('GET', '/api/belay/v1/search', (_, { query }) => ({ items: [{ kind: 'resource', application: 'callcenter-ai-prod', namespace: 'argocd', text: `Pod ${query.get('q')}`, object: { kind: 'Pod', namespace: 'callcenter-ai', name: `${query.get('q')}-6d5f9-00` } }] }));
   route('GET', '/api/v1/projects', () => ({ items: [project('customer-care'), project('payments'), project('platform')] }));
   route('GET', '/api/v1/projects/{name}', ({ name }) => project(name));
   route('GET', '/api/v1/clusters', () => ({ items: environments.map((each, i) => ({ name: `${each}-eu`, server: `https://${each}.k8s.example.com`, info: { serverVersion: '1.37', connectionState: i === 1 ? { status: 'Failed', message: 'dial tcp: connection refused', attemptedAt: ago(30) } : { status: 'Successful', attemptedAt: ago(30) } } })) }));

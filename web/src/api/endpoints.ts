@@ -76,7 +76,7 @@ export interface ActivityQuery extends Params {
 
 export const activities = (query: ActivityQuery) => get<belay.ActivityList>(`${own}/activities`, query);
 export const compare = (from: string, to: string) => get<belay.Comparison>(`${own}/compare`, { from, to });
-export const search = (q: string, signal?: AbortSignal) => get<belay.SearchResult>(`${own}/search`, { q }, signal);
+export const search = (q: string, signal?: AbortSignal) => get<belay.SearchList>(`${own}/search`, { q }, signal);
 
 export const settings = {
   projects: () => get<argocd.ListOf<argocd.Project>>('/api/v1/projects'),

@@ -78,7 +78,7 @@ function Review({ plan, rollback, revision, changed, prune: prunes, onConflict }
   const strict = needsName(plan, selection);
   const deletions = objects.filter((object) => object.action === 'delete').length;
   const verb = rollback ? 'rollback' : 'sync';
-  const blocked = !can(verb) ? `You may not ${verb === 'sync' ? 'sync' : 'roll back'} this application.` : plan.window ? plan.window : '';
+  const blocked = revision && !can('override') ? 'You may not sync another revision than the one that the application follows.' : !can(verb) ? `You may not ${verb === 'sync' ? 'sync' : 'roll back'} this application.` : plan.window ? plan.window : '';
   const nothing = objects.length === 0 && !plan.hooks?.length;
   const ready = !busy && !blocked && (!strict || typed === plan.application) && (selected.length > 0 || nothing || Boolean(plan.hooks?.length));
 

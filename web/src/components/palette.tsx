@@ -4,7 +4,7 @@ import { search } from '../api/endpoints';
 import type { SearchHit } from '../api/types';
 import { useDeployments } from '../state/fleet';
 import { preferences } from '../state/preferences';
-import { appPath, resourcePath } from '../state/paths';
+import { appPath, hitPath, hitTitle } from '../state/paths';
 import { Dialog } from './dialog';
 import { rankText } from './rank';
 
@@ -75,13 +75,13 @@ export default function Palette({ onClose, onHelp }: { onClose: () => void; onHe
     }
     const pages = commands.filter((entry) => rankText(query, entry.title.toLowerCase()) > 0);
     const found = hits
-      .filter((hit) => hit.kind !== 'Application')
+      .filter((hit) => hit.kind !== 'application')
       .map((hit, i): Entry => ({
         id: `hit:${i}`,
-        title: hit.name,
-        detail: [hit.kind, hit.namespace, hit.application && `of ${hit.application}`, hit.text].filter(Boolean).join(' · '),
+        title: hitTitle(hit),
+        detail: [hit.kind, hit.object?.namespace, `of ${hit.application}`].filter(Boolean).join(' · '),
         group: 'Found on the server',
-        run: () => navigate(resourcePath(hit)),
+        run: () => navigate(hitPath(hit)),
       }));
     return [...apps.filter((entry) => entry.group === 'Applications'), ...apps.filter((entry) => entry.group === 'Actions'), ...pages, ...found].slice(0, most);
   }, [text, rows, commands, hits, navigate]);

@@ -2,7 +2,7 @@ import { Link } from 'wouter';
 import { search } from '../api/endpoints';
 import { Empty, Loaded } from '../components/parts';
 import { useTitle } from '../components/title';
-import { resourcePath } from '../state/paths';
+import { hitPath, hitTitle } from '../state/paths';
 import { useQuery } from '../state/query';
 import { useQueryString } from '../state/url';
 
@@ -22,14 +22,14 @@ export default function SearchPage() {
         <Loaded query={result} what="the results">
           {(data) =>
             data.items?.length ? (
-              <ul className="card list">
+              <ul className="card list" aria-label="Results">
                 {data.items.map((hit, i) => (
                   <li key={i} className="row wrap">
                     <span className="chip">{hit.kind}</span>
-                    <Link to={resourcePath(hit)} className="strong">
-                      {hit.name}
+                    <Link to={hitPath(hit)} className="strong">
+                      {hitTitle(hit)}
                     </Link>
-                    <span className="muted small">{[hit.namespace, hit.application && `of ${hit.application}`, hit.text].filter(Boolean).join(' · ')}</span>
+                    <span className="muted small">{[hit.object?.namespace, `of ${hit.application}`].filter(Boolean).join(' · ')}</span>
                   </li>
                 ))}
               </ul>

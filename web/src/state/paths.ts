@@ -19,12 +19,14 @@ export function parseNode(text: string | null): ResourceRef | undefined {
   return kind && name ? { group, kind, namespace, name } : undefined;
 }
 
-export function resourcePath(hit: SearchHit): string {
-  if (!hit.application) return `/?search=${encodeURIComponent(hit.name)}`;
-  const path = appPath({ namespace: hit.applicationNamespace ?? '', name: hit.application });
-  const kinds = /^(image|commit|application)$/i;
-  return kinds.test(hit.kind) ? path : `${path}?node=${encodeURIComponent(nodeParam({ kind: hit.kind, name: hit.name, namespace: hit.namespace ?? '' }))}`;
+/** hitPath is where a hit of a search leads: to the object, or to the application. */
+export function hitPath(hit: SearchHit): string {
+  const path = appPath({ namespace: hit.namespace, name: hit.application });
+  return hit.object ? `${path}?node=${encodeURIComponent(nodeParam(hit.object))}` : path;
 }
+
+/** hitTitle names what was found. */
+export const hitTitle = (hit: SearchHit) => (hit.object ? `${hit.object.kind} ${hit.object.name}` : hit.text || hit.application);
 
 /**
  * legacyTarget maps the query of an old link to an application (operation=true, rollback=0, deploy=all, ...) to the page that
