@@ -129,7 +129,7 @@ const TreeBox = memo(function TreeBox({ entry, x, y, name, health, isSelected, o
         {item.health && <Health status={item.health} compact />}
         {item.sync && item.sync !== 'Synced' && <Sync status={item.sync} compact />}
         {foldable && (
-          <button type="button" className="tree-fold" aria-expanded={open} aria-label={open ? `Fold ${node.name}` : `Unfold ${node.name}, ${item.below} below`} onClick={() => onToggle(entry, !open)}>
+          <button type="button" className="tree-fold" aria-expanded={open} aria-label={open ? `Fold ${node.name}` : `+${entry.hidden} below ${node.name}: unfold`} onClick={() => onToggle(entry, !open)}>
             {open ? <Icon name="minus" /> : <span className="small">+{entry.hidden}</span>}
           </button>
         )}

@@ -73,10 +73,12 @@ export function Shell({ children }: { children: ReactNode }) {
               <span className="wide-only">Reconnecting</span>
             </span>
           )}
-          <button type="button" className="button small search-button" onClick={() => setPalette(true)} aria-label="Search and commands" aria-keyshortcuts="Control+K Meta+K">
+          <button type="button" className="button small search-button" onClick={() => setPalette(true)} aria-keyshortcuts="Control+K Meta+K">
             <Icon name="search" />
-            <span className="wide-only">Search</span>
-            <kbd className="wide-only">Ctrl K</kbd>
+            <span className="wide-text">Search</span>
+            <kbd className="wide-only" aria-hidden="true">
+              Ctrl K
+            </kbd>
           </button>
           <UserMenu onHelp={() => setHelp(true)} />
           <button type="button" className="button plain small menu-button" aria-expanded={menu} aria-controls="pages" aria-label="Pages" onClick={() => setMenu(!menu)}>

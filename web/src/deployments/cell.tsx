@@ -48,7 +48,7 @@ export function Cell({ row, alone }: { row: Deployment; alone: boolean }) {
         <Health status={row.health} compact />
         <Sync status={row.sync} compact />
         <Operation phase={notable(row.operation)} compact />
-        <Link to={appPath(row)} className="truncate grow" aria-label={`${row.name}: ${row.health || 'Unknown'}, ${row.sync || 'Unknown'}`} title={row.name}>
+        <Link to={appPath(row)} className="truncate grow" title={row.name}>
           {deployed?.revision ? (
             <>
               <code className="strong">{short(deployed.revision)}</code> {alone ? deployed.subject : row.name}
@@ -56,6 +56,7 @@ export function Cell({ row, alone }: { row: Deployment; alone: boolean }) {
           ) : (
             row.name
           )}
+          <span className="visually-hidden"> of {row.name}</span>
         </Link>
         <Counts counts={row.pending} />
       </div>
