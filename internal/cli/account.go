@@ -1,12 +1,9 @@
 package cli
 
 import (
-	"bufio"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -23,9 +20,10 @@ import (
 )
 
 func (c *cli) accountCommand() *cobra.Command {
-	return c.group("account", "Look at local accounts, and ask what somebody may do",
+	return c.group("account", "Look at local accounts and change them, and ask what somebody may do",
 		"  belay account list\n  belay account can-i sync applications 'callcenter-ai/*' --as dev --groups platform\n  belay account initial-password",
-		c.accountCanI(), c.accountList(), c.accountGet(), c.accountBcrypt(), c.accountInitialPassword())
+		c.accountCanI(), c.accountList(), c.accountGet(), c.accountUpdatePassword(), c.accountGenerateToken(), c.accountDeleteToken(),
+		c.accountBcrypt(), c.accountInitialPassword())
 }
 
 func (c *cli) accountCanI() *cobra.Command {
@@ -211,11 +209,10 @@ func (c *cli) accountBcrypt() *cobra.Command {
 				return usageError("give the password with either --password or --password-stdin")
 			}
 			if stdin {
-				line, err := bufio.NewReader(c.In).ReadString('\n')
-				if err != nil && !errors.Is(err, io.EOF) {
-					return fmt.Errorf("read the password from standard input: %w", err)
+				var err error
+				if password, err = c.secretLine(); err != nil {
+					return err
 				}
-				password = strings.TrimRight(line, "\r\n")
 			}
 			hash, err := identity.Hash(password, 0)
 			if err != nil {
