@@ -67,7 +67,14 @@ type accountView struct {
 	Name         string                `json:"name"`
 	Enabled      bool                  `json:"enabled"`
 	Capabilities []identity.Capability `json:"capabilities"`
-	Tokens       []identity.Token      `json:"tokens,omitempty"`
+	Tokens       []tokenView           `json:"tokens,omitempty"`
+}
+
+// tokenView is a token in the fields of argocd's output.
+type tokenView struct {
+	ID        string `json:"id"`
+	IssuedAt  int64  `json:"issuedAt"`
+	ExpiresAt int64  `json:"expiresAt,omitempty"`
 }
 
 // accounts lists the local accounts. Their tokens need permission to read the Secret, and are left out without it.
@@ -94,7 +101,11 @@ func (c *cli) accounts(ctx context.Context, tokens bool) ([]accountView, error) 
 	c.warnProblems(problems)
 	var out []accountView
 	for _, a := range slices.SortedFunc(maps.Values(all), func(a, b identity.Account) int { return cmp.Compare(a.Name, b.Name) }) {
-		out = append(out, accountView{Name: a.Name, Enabled: a.Enabled, Capabilities: a.Capabilities, Tokens: a.Tokens})
+		view := accountView{Name: a.Name, Enabled: a.Enabled, Capabilities: a.Capabilities}
+		for _, t := range a.Tokens {
+			view.Tokens = append(view.Tokens, tokenView(t))
+		}
+		out = append(out, view)
 	}
 	return out, nil
 }

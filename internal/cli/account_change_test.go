@@ -178,6 +178,7 @@ func TestProjectRoles(t *testing.T) {
 	b.run("proj", "role", "delete-token", "shop", "ci").exits(t, 2)
 	b.run("proj", "role", "delete-token", "shop", "ci", "soon").exits(t, 2)
 	b.run("proj", "role", "delete-token", "shop", "ci", "--id", "nightly").ok(t)
+	b.run("proj", "role", "delete-token", "shop", "ci", "2020-01-02T03:04:05Z").exits(t, 20).says(t, "has no such token", "belay proj role list shop")
 	if _, err := a.Verify(t.Context(), made.Token); err == nil {
 		t.Error("a deleted token is accepted")
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -110,9 +111,9 @@ func (c *cli) printTokens(tokens []v1alpha1.JWTToken) error {
 		if t.ExpiresAt > 0 {
 			ends = c.when(t.ExpiresAt)
 		}
-		rows[i] = []string{t.ID, strconv.FormatInt(t.IssuedAt, 10), c.when(t.IssuedAt), ends}
+		rows[i] = []string{t.ID, c.when(t.IssuedAt), ends}
 	}
-	return table(c.Out, []string{"ID", "ISSUED-AT", "ISSUED", "EXPIRES-AT"}, rows)
+	return table(c.Out, []string{"ID", "ISSUED-AT", "EXPIRES-AT"}, rows)
 }
 
 func (c *cli) roleCreate() *cobra.Command {
@@ -306,7 +307,7 @@ func (c *cli) roleDeleteToken() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "delete-token PROJECT ROLE [ISSUED-AT]", Short: "Take a token from a role of a project",
 		Long:    "Take a token from a role of a project: by --id, or by the second that it was issued in, as `belay proj role get` shows it.",
-		Example: "  belay proj role delete-token callcenter-ai ci --id nightly\n  belay proj role delete-token callcenter-ai ci 1795692000",
+		Example: "  belay proj role delete-token callcenter-ai ci --id nightly\n  belay proj role delete-token callcenter-ai ci 2026-11-26T12:00:00Z",
 		Args:    argCount(2, 3, "a project, a role, and when the token was issued or --id"), ValidArgsFunction: c.completeProjects,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			issued := int64(0)
@@ -314,11 +315,11 @@ func (c *cli) roleDeleteToken() *cobra.Command {
 				return usageError("name the token with either ISSUED-AT or --id")
 			}
 			if len(args) == 3 {
-				n, err := strconv.ParseInt(args[2], 10, 64)
-				if err != nil {
-					return usageError("%q is no moment in seconds such as 1795692000", args[2])
+				if moment, err := time.Parse(time.RFC3339, args[2]); err == nil {
+					issued = moment.Unix()
+				} else if issued, err = strconv.ParseInt(args[2], 10, 64); err != nil {
+					return usageError("%q is no moment such as 2026-11-26T12:00:00Z or 1795692000", args[2])
 				}
-				issued = n
 			}
 			authority, err := c.authority()
 			if err != nil {
