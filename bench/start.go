@@ -123,7 +123,7 @@ func (s *stage) belay(ctx context.Context, o options, kubeconfig string) (pid in
 		return 0, "", err
 	}
 	args := []string{"run", "--kubeconfig", kubeconfig, "--namespace", o.namespace, "--leader-election=false",
-		"--metrics-addr", ports[0], "--health-addr", ports[1], "--webhook-addr", ports[2],
+		"--metrics-addr", ports[0], "--health-addr", ports[1], "--address", ports[2],
 		"--cache-dir", filepath.Join(s.dir, "cache")}
 	logFile, err := os.Create(o.controllerLog(s.dir))
 	if err != nil {

@@ -17,10 +17,10 @@ import (
 // are a sixth lower for a sixth more of it. $GOGC overrides it.
 const gcPercent = 50
 
-// RunCommand returns `belay run`. env is the environment that the git program inherits; logs go to out.
-func RunCommand(env []string, getenv func(string) string, out io.Writer) *cobra.Command {
+// RunCommand returns `belay run` of a version of the program. env is the environment that the git program inherits; logs go to out.
+func RunCommand(version string, env []string, getenv func(string) string, out io.Writer) *cobra.Command {
 	var kubeconfig, kubeContext, level string
-	cfg := Config{Env: env}
+	cfg := Config{Env: env, Version: version}
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the controller: keep the cluster in step with Git",
@@ -54,7 +54,11 @@ func RunCommand(env []string, getenv func(string) string, out io.Writer) *cobra.
 	f.StringVar(&cfg.CacheDir, "cache-dir", filepath.Join(os.TempDir(), "belay-cache"), "directory for mirrors of repositories; may be lost")
 	f.StringVar(&cfg.MetricsAddr, "metrics-addr", ":8082", "address of /metrics; 0 switches it off")
 	f.StringVar(&cfg.HealthAddr, "health-addr", ":8081", "address of /healthz and /readyz; 0 switches it off")
-	f.StringVar(&cfg.WebhookAddr, "webhook-addr", ":8080", "address of /api/webhook; 0 switches it off")
+	f.StringVar(&cfg.Address, "address", ":8080", "address of the user interface, the API and /api/webhook; 0 switches them off")
+	f.StringVar(&cfg.Address, "webhook-addr", ":8080", "the former name of --address")
+	_ = f.MarkDeprecated("webhook-addr", "it is --address now")
+	f.StringVar(&cfg.TLSCert, "tls-cert", "", "file with the certificate of --address; without it, a proxy is expected to encrypt")
+	f.StringVar(&cfg.TLSKey, "tls-key", "", "file with the key of --tls-cert")
 	f.BoolVar(&cfg.LeaderElection, "leader-election", true, "let one of several replicas work at a time")
 	f.IntVar(&cfg.Workers, "workers", 64, "applications that are worked on at once")
 	f.IntVar(&cfg.InFlight, "in-flight", 32, "write requests under way at once")

@@ -2,13 +2,9 @@ package app
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"net"
 	"net/http"
 	"slices"
 	"sync"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -89,29 +85,6 @@ func requestsInUse(ctx context.Context, p parts) []source.Request {
 
 func uses(a *v1alpha1.Application, repoURL string) bool {
 	return slices.ContainsFunc(a.Spec.GetSources(), fromGit(repoURL))
-}
-
-// serveWebhook answers POST /api/webhook until ctx ends.
-func serveWebhook(ctx context.Context, cfg Config, p parts) error {
-	if cfg.WebhookAddr == "" || cfg.WebhookAddr == "0" {
-		<-ctx.Done()
-		return ctx.Err()
-	}
-	mux := http.NewServeMux()
-	mux.Handle("POST /api/webhook", webhookHandler(ctx, p))
-	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute}
-	ln, err := net.Listen("tcp", cfg.WebhookAddr)
-	if err != nil {
-		return fmt.Errorf("listen for webhooks: %w", err)
-	}
-	stop := context.AfterFunc(ctx, func() {
-		_ = srv.Close() // open webhooks are retried by their sender
-	})
-	defer stop()
-	if err := srv.Serve(ln); err != nil && !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve webhooks: %w", err)
-	}
-	return ctx.Err()
 }
 
 // webhookHandler looks at the repository of a push at once. The sender is answered before that: it waits for nobody.

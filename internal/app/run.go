@@ -3,6 +3,7 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/go-logr/logr"
 	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	apiruntime "k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -22,6 +25,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/audit/configmap"
 	"github.com/belaycd/belay/internal/controller"
 	"github.com/belaycd/belay/internal/reconcile"
 )
@@ -34,9 +38,12 @@ type Config struct {
 	Namespace string
 	// CacheDir holds mirrors of repositories; it may be lost at any time.
 	CacheDir string
-	// MetricsAddr, HealthAddr and WebhookAddr are host:port to listen on; empty or "0" switches one off.
-	MetricsAddr, HealthAddr, WebhookAddr string
-	LeaderElection                       bool
+	// MetricsAddr, HealthAddr and Address (of the user interface, the API and webhooks) are host:port to listen on; empty or "0"
+	// switches one off.
+	MetricsAddr, HealthAddr, Address string
+	// TLSCert and TLSKey are files with a certificate and its key for Address; without them it is served in the clear, for a proxy.
+	TLSCert, TLSKey string
+	LeaderElection  bool
 	// PprofAddr is a loopback host:port for Go's profiler; empty switches it off.
 	PprofAddr string
 	// Workers is how many applications are worked on at once; 0 means 64.
@@ -49,7 +56,9 @@ type Config struct {
 	PluginsDir string
 	// Env is the environment that the git program gets.
 	Env []string
-	Log *slog.Logger
+	// Version is this program's.
+	Version string
+	Log     *slog.Logger
 }
 
 func (c *Config) applyDefaults() {
@@ -100,18 +109,22 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	renderer := newRenderer(runtime.GOMAXPROCS(0), newRemotes(env, repos), plugins)
+	story := &reconcile.Reconciler{
+		Source: repos, Renderer: renderer, Kept: renderer, Destinations: clusters, Now: time.Now, Log: cfg.Log,
+	}
 	ctl := controller.New(controller.Options{
 		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Environment: env, Observer: newMetrics(mgr.GetClient(), mgr.Elected()),
 		Events: mgr.GetEventRecorder("belay"), Log: cfg.Log, Now: time.Now, Workers: cfg.Workers,
-		Reconciler: &reconcile.Reconciler{
-			Source: repos, Renderer: renderer, Kept: renderer, Destinations: clusters, Now: time.Now, Log: cfg.Log,
-		},
+		Reconciler: story,
 	})
 	if err := ctl.Setup(mgr); err != nil {
 		return fmt.Errorf("set up the controller: %w", err)
 	}
 	clusters.changed = ctl.Changed
-	return runAll(ctx, cfg, parts{mgr: mgr, env: env, repos: repos, clusters: clusters, ctl: ctl})
+	record := configmap.New(configmap.Options{
+		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Namespace: cfg.Namespace, Writer: rand.Text(), Now: time.Now, Log: cfg.Log,
+	})
+	return runAll(ctx, cfg, parts{mgr: mgr, env: env, repos: repos, clusters: clusters, ctl: ctl, story: story, audit: record})
 }
 
 // parts are what runs side by side.
@@ -121,12 +134,15 @@ type parts struct {
 	repos    *repositories
 	clusters *clusters
 	ctl      *controller.Controller
+	story    *reconcile.Reconciler
+	audit    *configmap.Store
 }
 
 func runAll(ctx context.Context, cfg Config, p parts) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.clusters.run(ctx) })
 	group.Go(func() error { return servePprof(ctx, cfg) })
+	group.Go(func() error { return p.audit.Run(ctx) })
 	group.Go(func() error {
 		if err := p.mgr.Start(ctx); err != nil {
 			return fmt.Errorf("run the controller: %w", err)
@@ -141,9 +157,16 @@ func runAll(ctx context.Context, cfg Config, p parts) error {
 		if err := p.env.watch(ctx, p.mgr.GetCache(), p.ctl); err != nil {
 			return err
 		}
+		if err := watchActivities(ctx, p.mgr.GetCache(), p); err != nil {
+			return err
+		}
 		inner, ctx := errgroup.WithContext(ctx)
 		inner.Go(func() error { return poll(ctx, p) })
-		inner.Go(func() error { return serveWebhook(ctx, cfg, p) })
+		handler, err := newHandler(ctx, cfg, p)
+		if err != nil {
+			return err
+		}
+		inner.Go(func() error { return serve(ctx, cfg, handler) })
 		return inner.Wait()
 	})
 	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
@@ -169,11 +192,17 @@ func newManager(cfg Config) (ctrl.Manager, error) {
 	if err != nil {
 		return nil, err
 	}
+	unrecorded, err := labels.Parse("!" + configmap.Label)
+	if err != nil {
+		return nil, fmt.Errorf("select ConfigMaps: %w", err)
+	}
 	mgr, err := ctrl.NewManager(cfg.REST, ctrl.Options{
 		Scheme: scheme,
 		Cache: cache.Options{
 			DefaultNamespaces: map[string]cache.Config{cfg.Namespace: {}},
 			DefaultTransform:  cache.TransformStripManagedFields(),
+			// The record of what happened is read past the cache: here it would be memory and a reload of the settings each time.
+			ByObject: map[client.Object]cache.ByObject{&corev1.ConfigMap{}: {Label: unrecorded}},
 		},
 		Client:                 client.Options{FieldOwner: "belay"},
 		Metrics:                metricsserver.Options{BindAddress: orOff(cfg.MetricsAddr)},

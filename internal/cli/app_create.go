@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/mask"
 )
 
 // maxInput bounds manifests that are read from files, standard input and URLs.
@@ -105,24 +106,24 @@ func (c *cli) applications(ctx context.Context, o *createOptions) ([]*unstructur
 	defer in.Close()
 	data, err := io.ReadAll(io.LimitReader(in, maxInput+1))
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", redactText(o.file), err)
+		return nil, fmt.Errorf("read %s: %w", mask.Text(o.file), err)
 	}
 	if len(data) > maxInput {
-		return nil, usageError("%s is larger than %d bytes", redactText(o.file), maxInput)
+		return nil, usageError("%s is larger than %d bytes", mask.Text(o.file), maxInput)
 	}
 	objects, err := decodeDocuments(strings.NewReader(string(data)))
 	if err != nil {
-		return nil, usageError("%s: %w", redactText(o.file), err)
+		return nil, usageError("%s: %w", mask.Text(o.file), err)
 	}
 	if len(objects) == 0 {
-		return nil, usageError("%s holds no application", redactText(o.file))
+		return nil, usageError("%s holds no application", mask.Text(o.file))
 	}
 	if o.name != "" && len(objects) > 1 {
-		return nil, usageError("%s holds %d applications: one name does not fit them", redactText(o.file), len(objects))
+		return nil, usageError("%s holds %d applications: one name does not fit them", mask.Text(o.file), len(objects))
 	}
 	for i, u := range objects {
 		if u.GetKind() != v1alpha1.ApplicationKind || u.GroupVersionKind().Group != v1alpha1.Group {
-			return nil, usageError("document %d of %s is %s %s, not an Application", i+1, redactText(o.file), u.GetAPIVersion(), u.GetKind())
+			return nil, usageError("document %d of %s is %s %s, not an Application", i+1, mask.Text(o.file), u.GetAPIVersion(), u.GetKind())
 		}
 	}
 	return objects, nil
@@ -142,16 +143,16 @@ func (c *cli) open(ctx context.Context, name string) (io.ReadCloser, error) {
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, name, nil)
 	if err != nil {
-		return nil, usageError("%s is no URL", redactText(name))
+		return nil, usageError("%s is no URL", mask.Text(name))
 	}
 	client := &http.Client{Timeout: c.kube.requestTimeout.duration()}
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", redactText(name), err)
+		return nil, fmt.Errorf("read %s: %w", mask.Text(name), err)
 	}
 	if resp.StatusCode != http.StatusOK {
 		resp.Body.Close()
-		return nil, &Failure{Exit: ExitAPI, Code: "Unreachable", Err: fmt.Errorf("read %s: the server answers %s", redactText(name), resp.Status)}
+		return nil, &Failure{Exit: ExitAPI, Code: "Unreachable", Err: fmt.Errorf("read %s: the server answers %s", mask.Text(name), resp.Status)}
 	}
 	return resp.Body, nil
 }

@@ -17,6 +17,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/mask"
+	"github.com/belaycd/belay/internal/operation"
 )
 
 type deleteOptions struct {
@@ -104,7 +106,7 @@ func (c *cli) delete(ctx context.Context, conn *Connection, keys []appKey, o *de
 // deleteApp sets the finalizer that says what becomes of the objects, then deletes.
 func (c *Connection) deleteApp(ctx context.Context, key appKey, o *deleteOptions) error {
 	app, err := c.changeApp(ctx, key, func(app *v1alpha1.Application) (map[string]any, error) {
-		want := cascadeFinalizers(app.Finalizers, o)
+		want := operation.Finalizers(app.Finalizers, o.cascade, o.propagation)
 		if slices.Equal(want, app.Finalizers) || app.DeletionTimestamp != nil && o.cascade {
 			return nil, nil // finalizers cannot be added to what is being deleted
 		}
@@ -123,29 +125,6 @@ func (c *Connection) deleteApp(ctx context.Context, key appKey, o *deleteOptions
 	return err
 }
 
-// cascadeFinalizers keeps foreign finalizers and has the one of the wanted cascade.
-func cascadeFinalizers(have []string, o *deleteOptions) []string {
-	want := []string{}
-	for _, f := range have {
-		if f != v1alpha1.FinalizerResources && !strings.HasPrefix(f, v1alpha1.FinalizerResources+"/") {
-			want = append(want, f)
-		}
-	}
-	if !o.cascade {
-		// Without the objects, the hooks around their deletion have nothing to do.
-		return slices.DeleteFunc(want, func(f string) bool {
-			return strings.HasPrefix(f, v1alpha1.FinalizerPreDelete) || strings.HasPrefix(f, v1alpha1.FinalizerPostDelete)
-		})
-	}
-	if o.propagation == "orphan" {
-		return want
-	}
-	if o.propagation == "background" {
-		return append(want, v1alpha1.FinalizerBackground)
-	}
-	return append(want, v1alpha1.FinalizerResources)
-}
-
 func (c *cli) waitGone(ctx context.Context, conn *Connection, key appKey, timeout time.Duration) error {
 	bounded, cancel := withTimeout(ctx, timeout)
 	defer cancel()
@@ -159,7 +138,7 @@ func (c *cli) waitGone(ctx context.Context, conn *Connection, key appKey, timeou
 			for _, cond := range app.Status.Conditions {
 				if cond.Type == v1alpha1.ConditionDeletionError && cond.Message != told {
 					told = cond.Message
-					p.note("%s: %s", cond.Type, redactText(told))
+					p.note("%s: %s", cond.Type, mask.Text(told))
 				}
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
+	"github.com/belaycd/belay/internal/mask"
 	"github.com/belaycd/belay/internal/object"
 )
 
@@ -145,7 +146,7 @@ func (c *cli) printPlan(ctx context.Context, plan *Plan, format string) (bool, e
 		return false, err
 	}
 	for _, p := range changed {
-		before, after := maskPair(strip(p.Live), strip(p.Predicted), plan.Masked...)
+		before, after := mask.Pair(strip(p.Live), strip(p.Predicted), plan.Masked...)
 		fmt.Fprintf(c.Out, "\n===== %s/%s %s/%s ======\n", clean(p.Ref.Group), clean(p.Ref.Kind), clean(p.Ref.Namespace), clean(p.Ref.Name))
 		switch {
 		case p.Action == PlanNone: // refused: there is nothing to show but the reason
@@ -206,7 +207,7 @@ func planDocument(plan *Plan, changed []PlannedObject) map[string]any {
 	objects := make([]map[string]any, 0, len(changed))
 	for _, p := range changed {
 		fields := []field{}
-		for _, c := range maskChanges(p.Ref, p.Changes, plan.Masked...) {
+		for _, c := range mask.Changes(p.Ref, p.Changes, plan.Masked...) {
 			fields = append(fields, field(c))
 		}
 		doc := map[string]any{"group": p.Ref.Group, "kind": p.Ref.Kind, "namespace": p.Ref.Namespace, "name": p.Ref.Name,
@@ -229,8 +230,8 @@ func strip(u *unstructured.Unstructured) *unstructured.Unstructured {
 		unstructured.RemoveNestedField(out.Object, "metadata", f)
 	}
 	delete(out.Object, "status")
-	if notes := out.GetAnnotations(); notes[lastAppliedKey] != "" {
-		delete(notes, lastAppliedKey)
+	if notes := out.GetAnnotations(); notes[mask.LastApplied] != "" {
+		delete(notes, mask.LastApplied)
 		out.SetAnnotations(notes)
 		if len(notes) == 0 {
 			unstructured.RemoveNestedField(out.Object, "metadata", "annotations")
@@ -307,9 +308,9 @@ func printChanges(out io.Writer, p PlannedObject, annotations []string) error {
 		lines = append(lines, fmt.Sprintf("# %s: %s", p.Action, p.Reason))
 	}
 	if p.Refused != "" {
-		lines = append(lines, "# refused: "+redactText(p.Refused))
+		lines = append(lines, "# refused: "+mask.Text(p.Refused))
 	}
-	for _, c := range maskChanges(p.Ref, p.Changes, annotations...) {
+	for _, c := range mask.Changes(p.Ref, p.Changes, annotations...) {
 		line := fmt.Sprintf("# %s: %s -> %s", c.Path, valueWord(c.Live), valueWord(c.Desired))
 		if c.Manager != "" {
 			line += ", last written by " + c.Manager

@@ -12,6 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/mask"
+	"github.com/belaycd/belay/internal/operation"
 )
 
 type getOptions struct {
@@ -187,7 +189,7 @@ func (v appView) print(out io.Writer) error {
 }
 
 func sourceLines(s *v1alpha1.ApplicationSource) [][2]string {
-	lines := [][2]string{{"- Repo:", redactText(s.RepoURL)}, {"  Target:", s.TargetRevision}}
+	lines := [][2]string{{"- Repo:", mask.Text(s.RepoURL)}, {"  Target:", s.TargetRevision}}
 	add := func(name, value string) {
 		if value != "" {
 			lines = append(lines, [2]string{name, value})
@@ -268,7 +270,7 @@ func operationLines(op *v1alpha1.OperationState, zone *time.Location) [][2]strin
 		}
 		lines = append(lines, [2]string{"Sync Revision:", revision})
 	}
-	if by := initiator(op.Operation.InitiatedBy); by != "" {
+	if by := operation.Initiator(op.Operation.InitiatedBy); by != "" {
 		lines = append(lines, [2]string{"Initiated By:", by})
 	}
 	lines = append(lines, [2]string{"Phase:", string(op.Phase)}, [2]string{"Start:", op.StartedAt.In(zone).String()})
@@ -285,14 +287,6 @@ func operationLines(op *v1alpha1.OperationState, zone *time.Location) [][2]strin
 	return lines
 }
 
-// initiator says who asked for an operation.
-func initiator(by v1alpha1.OperationInitiator) string {
-	if by.Automated {
-		return "automated sync policy"
-	}
-	return by.Username
-}
-
 func printConditions(out io.Writer, conditions []v1alpha1.ApplicationCondition, zone *time.Location) error {
 	if len(conditions) == 0 {
 		return nil
@@ -303,7 +297,7 @@ func printConditions(out io.Writer, conditions []v1alpha1.ApplicationCondition, 
 		if c.LastTransitionTime != nil {
 			when = c.LastTransitionTime.In(zone).String()
 		}
-		rows[i] = []string{string(c.Type), redactText(c.Message), when}
+		rows[i] = []string{string(c.Type), mask.Text(c.Message), when}
 	}
 	fmt.Fprintln(out)
 	return table(out, []string{"CONDITION", "MESSAGE", "LAST TRANSITION"}, rows)

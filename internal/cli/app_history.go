@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/mask"
 )
 
 type historyOptions struct {
@@ -68,7 +69,7 @@ func printHistory(out io.Writer, history v1alpha1.RevisionHistories, format stri
 	var order []string
 	bySource := map[string][]deployment{}
 	add := func(h v1alpha1.RevisionHistory, s v1alpha1.ApplicationSource, revision string) {
-		url := redactText(s.RepoURL)
+		url := mask.Text(s.RepoURL)
 		if _, ok := bySource[url]; !ok {
 			order = append(order, url)
 		}

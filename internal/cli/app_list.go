@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/mask"
 )
 
 // listPage bounds the memory of one answer; thousands of Applications arrive in pages.
@@ -177,7 +178,7 @@ func printApps(out io.Writer, apps []v1alpha1.Application, namesOnly bool) error
 		}
 		rows[i] = []string{qualified(app), serverOf(app), app.Spec.Destination.Namespace, app.Spec.ProjectName(),
 			string(app.Status.Sync.Status), string(app.Status.Health.Status), syncPolicyWord(app),
-			conditionsWord(app.Status.Conditions), redactText(s.RepoURL), path, s.TargetRevision}
+			conditionsWord(app.Status.Conditions), mask.Text(s.RepoURL), path, s.TargetRevision}
 	}
 	return table(out, header, rows)
 }

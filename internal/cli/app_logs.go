@@ -19,6 +19,7 @@ import (
 
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/glob"
+	"github.com/belaycd/belay/internal/mask"
 	"github.com/belaycd/belay/internal/object"
 )
 
@@ -122,7 +123,7 @@ func (c *cli) logs(ctx context.Context, conn *Connection, key appKey, o *logOpti
 
 // noteTo prints a remark about one container.
 func (c *cli) noteTo(t target, format string, args ...any) {
-	fmt.Fprintf(c.Err, "%s: %s\n", clean(t.String()), clean(redactText(fmt.Sprintf(format, args...))))
+	fmt.Fprintf(c.Err, "%s: %s\n", clean(t.String()), clean(mask.Text(fmt.Sprintf(format, args...))))
 }
 
 // lineFilter checks the selecting flags and returns the predicate of --filter.

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/mask"
 	"github.com/belaycd/belay/internal/settings"
 )
 
@@ -115,7 +116,7 @@ func (c *cli) printManifests(objects []*unstructured.Unstructured, annotations [
 		if _, err := fmt.Fprintln(c.Out, "---"); err != nil {
 			return err
 		}
-		if err := printYAML(c.Out, plainObject(mask(u, annotations...))); err != nil {
+		if err := printYAML(c.Out, plainObject(mask.Object(u, annotations...))); err != nil {
 			return err
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/belaycd/belay/internal/mask"
 	"github.com/belaycd/belay/internal/object"
 )
 
@@ -135,7 +136,7 @@ func (c *cli) appGetResource() *cobra.Command {
 				return err
 			}
 			for i, u := range objects {
-				u = mask(u)
+				u = mask.Object(u)
 				if !managed {
 					u.SetManagedFields(nil)
 				}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/operation"
 )
 
 type rollbackOptions struct {
@@ -18,9 +19,6 @@ type rollbackOptions struct {
 	timeout seconds
 	output  string
 }
-
-// previousDeployment asks for the deployment before the present one.
-const previousDeployment = -1
 
 func (c *cli) appRollback() *cobra.Command {
 	o := &rollbackOptions{}
@@ -42,7 +40,7 @@ An application that syncs by itself is refused, because it would return to its t
 			return c.completeApps(1)(cmd, args, word)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id := int64(previousDeployment)
+			id := int64(operation.Previous)
 			if len(args) == 2 {
 				var err error
 				if id, err = strconv.ParseInt(args[1], 10, 64); err != nil || id < 0 {
@@ -74,13 +72,13 @@ func (c *cli) rollback(ctx context.Context, arg string, id int64, o rollbackOpti
 	defer cancel()
 	var chosen *v1alpha1.RevisionHistory
 	app, err := conn.start(bounded, key, func(app *v1alpha1.Application) (*v1alpha1.Operation, error) {
-		if chosen, err = deploymentOf(app, id); err != nil {
+		if chosen, err = operation.Deployment(app, id); err != nil {
 			return nil, err
 		}
 		if err := conn.refuseWindow(bounded, app, c.Now()); err != nil && !o.dryRun {
 			return nil, err
 		}
-		return rollbackOperation(app, chosen, user, o)
+		return operation.Rollback(app, chosen, operation.RollbackOptions{Prune: o.prune, DryRun: o.dryRun, Username: user})
 	}, c.Now())
 	if err != nil {
 		return fmt.Errorf("roll back application %s: %w", key, err)
@@ -92,51 +90,6 @@ func (c *cli) rollback(ctx context.Context, arg string, id int64, o rollbackOpti
 		fmt.Fprintf(c.Err, "hint: Git still holds the newer state, and the next sync returns to it; revert the change there to stay\n")
 	}
 	return err
-}
-
-// deploymentOf finds a deployment in the history, or the one before the present.
-func deploymentOf(app *v1alpha1.Application, id int64) (*v1alpha1.RevisionHistory, error) {
-	history := app.Status.History
-	hint := "belay app history " + qualified(app)
-	if id == previousDeployment {
-		if len(history) < 2 {
-			return nil, &Failure{Exit: ExitAPI, Code: "NoHistory", Hint: hint,
-				Err: fmt.Errorf("application %s should have at least two successful deployments", qualified(app))}
-		}
-		return &history[len(history)-2], nil
-	}
-	for i := range history {
-		if history[i].ID == id {
-			return &history[i], nil
-		}
-	}
-	return nil, &Failure{Exit: ExitAPI, Code: "NoHistory", Hint: hint,
-		Err: fmt.Errorf("application %s does not have deployment id %d in history", qualified(app), id)}
-}
-
-// rollbackOperation is a sync to the sources and revisions of an earlier deployment, without hooks.
-func rollbackOperation(app *v1alpha1.Application, to *v1alpha1.RevisionHistory, user string, o rollbackOptions) (*v1alpha1.Operation, error) {
-	if app.Spec.SyncPolicy.IsAutomated() && !o.dryRun {
-		return nil, &Failure{Exit: ExitAPI, Code: "AutomatedSync",
-			Err: fmt.Errorf("rollback cannot be initiated when auto-sync is enabled"),
-			Hint: fmt.Sprintf("switch it off first with: belay app set %s --sync-policy manual; or revert the commit in Git, which lasts",
-				qualified(app))}
-	}
-	if to.Source.RepoURL == "" && len(to.Sources) == 0 {
-		return nil, &Failure{Exit: ExitAPI, Code: "NoHistory", Err: fmt.Errorf("deployment %d has no source on record", to.ID)}
-	}
-	s := &v1alpha1.SyncOperation{
-		Revision: to.Revision, Revisions: to.Revisions, Prune: o.prune, DryRun: o.dryRun, Sources: to.Sources,
-		SyncStrategy: &v1alpha1.SyncStrategy{Apply: &v1alpha1.SyncStrategyApply{}},
-	}
-	if len(to.Sources) == 0 {
-		source := to.Source
-		s.Source = &source
-	}
-	if app.Spec.SyncPolicy != nil {
-		s.SyncOptions = app.Spec.SyncPolicy.SyncOptions
-	}
-	return &v1alpha1.Operation{Sync: s, InitiatedBy: v1alpha1.OperationInitiator{Username: user}}, nil
 }
 
 func revisionOf(h *v1alpha1.RevisionHistory) string {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/object"
+	"github.com/belaycd/belay/internal/operation"
 )
 
 type syncOptions struct {
@@ -256,9 +256,6 @@ func hasLabels(have map[string]string, pairs []string) bool {
 // operation decides whether the application may be synced as asked, and by which operation.
 func (r syncRequest) operation(app *v1alpha1.Application) (*v1alpha1.Operation, error) {
 	o := r.o
-	if err := r.refuseAutomated(app); err != nil {
-		return nil, err
-	}
 	resources, err := r.filter.operationResources(app)
 	if err != nil {
 		return nil, err
@@ -278,53 +275,15 @@ func (r syncRequest) operation(app *v1alpha1.Application) (*v1alpha1.Operation, 
 	} else {
 		s.Source = app.Spec.Source
 	}
+	if err := operation.Automated(app, s); err != nil {
+		return nil, err
+	}
 	op := &v1alpha1.Operation{Sync: s, InitiatedBy: v1alpha1.OperationInitiator{Username: r.user}, Retry: o.retry.strategy(app)}
 	for _, kv := range o.info {
 		key, value, _ := strings.Cut(kv, "=")
 		op.Info = append(op.Info, &v1alpha1.Info{Name: key, Value: value})
 	}
 	return op, nil
-}
-
-// refuseAutomated refuses what automation would undo at once: another revision than the one it follows, and local
-// manifests.
-func (r syncRequest) refuseAutomated(app *v1alpha1.Application) error {
-	if !app.Spec.SyncPolicy.IsAutomated() || r.o.dryRun {
-		return nil
-	}
-	target := mainSource(app).TargetRevision
-	if target == "" {
-		target = "HEAD"
-	}
-	hint := "switch it off first with: belay app set " + qualified(app) + " --sync-policy manual"
-	if r.o.revision != "" && r.o.revision != target {
-		return &Failure{Exit: ExitAPI, Code: "AutomatedSync", Hint: hint,
-			Err: fmt.Errorf("cannot sync to %s: automated sync keeps the application at %s", r.o.revision, target)}
-	}
-	for i, revision := range r.revisions(app) {
-		if s := app.Spec.Sources[i]; revision != "" && revision != s.TargetRevision {
-			return &Failure{Exit: ExitAPI, Code: "AutomatedSync", Hint: hint,
-				Err: fmt.Errorf("cannot sync source %d to %s: automated sync keeps it at %s", i+1, revision, firstOf(s.TargetRevision, "HEAD"))}
-		}
-	}
-	if r.o.local != "" {
-		return &Failure{Exit: ExitAPI, Code: "AutomatedSync", Hint: hint,
-			Err: errors.New("cannot sync local manifests: automated sync would undo it")}
-	}
-	return nil
-}
-
-// revisions are those that the command line names for the sources of a list; none where it does not fit them, which the
-// making of the operation tells.
-func (r syncRequest) revisions(app *v1alpha1.Application) []string {
-	if len(app.Spec.Sources) == 0 {
-		return nil
-	}
-	revisions, err := r.o.revisionsFor(app)
-	if err != nil {
-		return nil
-	}
-	return revisions
 }
 
 // syncOptions are those of the application, with what the flags add.

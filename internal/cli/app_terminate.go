@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/operation"
 )
 
 func (c *cli) appTerminate() *cobra.Command {
@@ -26,7 +26,7 @@ func (c *cli) appTerminate() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = conn.changeApp(cmd.Context(), key, terminate)
+			_, err = conn.changeApp(cmd.Context(), key, operation.Terminate)
 			if err != nil {
 				return fmt.Errorf("terminate operation: %w", err)
 			}
@@ -36,19 +36,4 @@ func (c *cli) appTerminate() *cobra.Command {
 	}
 	o.bind(cmd.Flags())
 	return cmd
-}
-
-// terminate marks the running operation; the controller then ends it. One that no controller has taken up yet is
-// taken back.
-func terminate(app *v1alpha1.Application) (map[string]any, error) {
-	switch {
-	case app.Operation == nil:
-		return nil, &Failure{Exit: ExitAPI, Code: "NoOperation",
-			Err: fmt.Errorf("unable to terminate operation of application %s: no operation is in progress", qualified(app))}
-	case app.Status.OperationState == nil:
-		return map[string]any{"operation": nil}, nil
-	case app.Status.OperationState.Phase == v1alpha1.OperationTerminating:
-		return nil, nil
-	}
-	return map[string]any{"status": map[string]any{"operationState": map[string]any{"phase": string(v1alpha1.OperationTerminating)}}}, nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/mask"
 )
 
 type waitOptions struct {
@@ -280,7 +281,7 @@ func degradedHint(app *v1alpha1.Application) string {
 	for i := range app.Status.Resources {
 		r := &app.Status.Resources[i]
 		if r.Health != nil && r.Health.Status == v1alpha1.HealthDegraded {
-			return fmt.Sprintf("%s: %s", refOf(r), redactText(r.Health.Message))
+			return fmt.Sprintf("%s: %s", refOf(r), mask.Text(r.Health.Message))
 		}
 	}
 	return "belay app get " + qualified(app)

@@ -139,7 +139,7 @@ func (c *Connection) changeApp(
 	ctx context.Context, key appKey, decide func(*v1alpha1.Application) (map[string]any, error),
 ) (*v1alpha1.Application, error) {
 	var result *v1alpha1.Application
-	err := retry.RetryOnConflict(conflictBackoff, func() error {
+	err := retry.RetryOnConflict(conflictBackoff(), func() error {
 		app, err := c.getApp(ctx, key)
 		if err != nil {
 			return err

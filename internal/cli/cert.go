@@ -65,7 +65,7 @@ func (c *Connection) configData(ctx context.Context, name string) (map[string]st
 // changeConfig changes the data of a ConfigMap, which is made when it is not there, and begins again when somebody else was
 // faster.
 func (c *Connection) changeConfig(ctx context.Context, name string, change func(data map[string]string) error) error {
-	err := retry.RetryOnConflict(conflictBackoff, func() error {
+	err := retry.RetryOnConflict(conflictBackoff(), func() error {
 		rctx, cancel := c.request(ctx)
 		defer cancel()
 		var cm corev1.ConfigMap

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/mask"
 	"github.com/belaycd/belay/internal/settings"
 )
 
@@ -61,7 +62,7 @@ func (c *Connection) clusters(ctx context.Context) ([]clusterState, error) {
 	}
 	out[at].ServerVersion, out[at].State = c.serverVersion()
 	for _, p := range problems {
-		out = append(out, clusterState{Name: strings.TrimPrefix(p.Object, "Secret/"), State: connectionState{Status: "Failed", Message: redactText(p.Error())}})
+		out = append(out, clusterState{Name: strings.TrimPrefix(p.Object, "Secret/"), State: connectionState{Status: "Failed", Message: mask.Text(p.Error())}})
 	}
 	return out, nil
 }
@@ -75,7 +76,7 @@ func (c *Connection) serverVersion() (string, connectionState) {
 			err = verr
 		}
 	}
-	return "", connectionState{Status: "Failed", Message: redactText(err.Error())}
+	return "", connectionState{Status: "Failed", Message: mask.Text(err.Error())}
 }
 
 func (c *cli) clusterList() *cobra.Command {

@@ -53,7 +53,9 @@ func outlasting(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // conflictBackoff is how a change is tried again that somebody else forestalled: for about two seconds, in which a controller
 // and a few other users can have written often.
-var conflictBackoff = wait.Backoff{Steps: 16, Duration: 10 * time.Millisecond, Factor: 1.3, Jitter: 0.5}
+func conflictBackoff() wait.Backoff {
+	return wait.Backoff{Steps: 16, Duration: 10 * time.Millisecond, Factor: 1.3, Jitter: 0.5}
+}
 
 // connect opens the cluster of the kubeconfig. It sends no request.
 func (c *cli) connect() (*Connection, error) {

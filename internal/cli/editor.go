@@ -13,6 +13,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
+
+	"github.com/belaycd/belay/internal/mask"
 )
 
 // editing is the spec of an object in the user's editor.
@@ -107,7 +109,7 @@ func (c *cli) editOnce(ctx context.Context, file, what string, text []byte, why 
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# The spec of %s. Save it to write it; leave it as it is, or empty, to change nothing.\n", clean(what))
 	if why != nil {
-		for _, line := range strings.Split(cleanText(redactText(why.Error())), "\n") {
+		for _, line := range strings.Split(cleanText(mask.Text(why.Error())), "\n") {
 			fmt.Fprintf(&b, "# error: %s\n", line)
 		}
 	}

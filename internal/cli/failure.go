@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/belaycd/belay/internal/fault"
+	"github.com/belaycd/belay/internal/mask"
+	"github.com/belaycd/belay/internal/operation"
 )
 
 // Exit codes, a compatible superset of argocd's.
@@ -105,7 +106,7 @@ func splitCause(err error) (what, cause string) {
 		}
 		inner = next
 	}
-	all, last := redactText(err.Error()), redactText(inner.Error())
+	all, last := mask.Text(err.Error()), mask.Text(inner.Error())
 	if rest, ok := strings.CutSuffix(all, ": "+last); ok {
 		return rest, last
 	}
@@ -123,7 +124,10 @@ func classify(err error) *Failure {
 		return &Failure{Exit: ExitAPI, Code: code, Err: err, Hint: hint}
 	}
 	var netErr net.Error
+	var refusal *operation.Refusal
 	switch {
+	case errors.As(err, &refusal):
+		return api(refusal.Code, refusal.Hint)
 	case errors.Is(err, context.Canceled):
 		return &Failure{Exit: ExitInterrupted, Code: "Interrupted", Err: errors.New("interrupted")}
 	case apierrors.IsUnauthorized(err):
@@ -164,41 +168,4 @@ func textOf(err error, f *Failure) error {
 // isMissingKind tells the 404 of a path that is not served from the 404 of an object that is not there.
 func isMissingKind(err error) bool {
 	return apierrors.IsNotFound(err) && strings.Contains(err.Error(), "could not find the requested resource")
-}
-
-// redactText takes passwords out of the URLs in a message.
-func redactText(s string) string {
-	if !strings.Contains(s, "://") {
-		return s
-	}
-	words := strings.Split(s, " ")
-	for i, w := range words {
-		words[i] = redactWord(w)
-	}
-	return strings.Join(words, " ")
-}
-
-func redactWord(w string) string {
-	scheme := strings.Index(w, "://")
-	if scheme < 0 {
-		return w
-	}
-	rest := w[scheme+3:]
-	end := strings.IndexAny(rest, "/?#\"'")
-	if end < 0 {
-		end = len(rest)
-	}
-	at := strings.LastIndex(rest[:end], "@")
-	if at < 0 {
-		return w
-	}
-	user := url.User(strings.SplitN(rest[:at], ":", 2)[0]).String()
-	if !strings.Contains(rest[:at], ":") {
-		// A lone user name may be a token, save the well-known one of SSH.
-		if user != "git" {
-			user = "xxxxx"
-		}
-		return w[:scheme+3] + user + rest[at:]
-	}
-	return w[:scheme+3] + user + ":xxxxx" + rest[at:]
 }

@@ -10,6 +10,8 @@ import (
 	authnv1 "k8s.io/api/authentication/v1"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/mask"
+	"github.com/belaycd/belay/internal/operation"
 )
 
 // controllerPatience is how long an operation may lie untouched before the user is told that nobody takes it.
@@ -22,18 +24,15 @@ func (c *Connection) start(
 	ctx context.Context, key appKey, build func(*v1alpha1.Application) (*v1alpha1.Operation, error), now time.Time,
 ) (*v1alpha1.Application, error) {
 	return c.changeApp(ctx, key, func(app *v1alpha1.Application) (map[string]any, error) {
-		if err := refuseBusy(app, now); err != nil {
+		// Busy comes first: what build refuses may be the work of the operation that runs.
+		if err := operation.Busy(app, now); err != nil {
 			return nil, err
 		}
 		op, err := build(app)
 		if err != nil {
 			return nil, err
 		}
-		value, err := toMap(op)
-		if err != nil {
-			return nil, fmt.Errorf("encode operation: %w", err)
-		}
-		return map[string]any{"operation": value, "status": map[string]any{"operationState": nil}}, nil
+		return operation.Start(app, op, now)
 	})
 }
 
@@ -44,37 +43,6 @@ func toMap(v any) (map[string]any, error) {
 	}
 	var m map[string]any
 	return m, json.Unmarshal(data, &m)
-}
-
-// refuseBusy refuses an application that is going away or has an operation, and says whose, since when, and what to do.
-func refuseBusy(app *v1alpha1.Application, now time.Time) error {
-	if app.DeletionTimestamp != nil {
-		return &Failure{Exit: ExitAPI, Code: "AppDeleting", Err: fmt.Errorf("application %s is being deleted", qualified(app))}
-	}
-	if app.Operation == nil {
-		return nil
-	}
-	what := "an operation"
-	if s := app.Operation.Sync; s != nil {
-		what = "a sync"
-		if s.DryRun {
-			what = "a dry run"
-		}
-		if s.Revision != "" {
-			what += " to " + shortRevision(s.Revision)
-		}
-	}
-	text := fmt.Sprintf("another operation is already in progress on application %s: %s", qualified(app), what)
-	if by := initiator(app.Operation.InitiatedBy); by != "" {
-		text += " by " + by
-	}
-	if st := app.Status.OperationState; st != nil && !st.StartedAt.IsZero() {
-		text += fmt.Sprintf(", %s since %s ago", st.Phase, now.Sub(st.StartedAt.Time).Round(time.Second))
-	} else {
-		text += ", not yet taken up by the controller"
-	}
-	return &Failure{Exit: ExitAPI, Code: "OperationInProgress", Err: errors.New(text),
-		Hint: fmt.Sprintf("wait for it with: belay app wait %[1]s --operation, or end it with: belay app terminate-op %[1]s", qualified(app))}
 }
 
 func shortRevision(r string) string {
@@ -137,7 +105,7 @@ func operationResult(app *v1alpha1.Application, what string) error {
 		message = "no reason is recorded"
 	}
 	return &Failure{Exit: ExitDifferent, Code: "Operation" + string(op.Phase),
-		Err:  fmt.Errorf("%s of application %s: phase %s: %w", what, qualified(app), op.Phase, errors.New(redactText(message))),
+		Err:  fmt.Errorf("%s of application %s: phase %s: %w", what, qualified(app), op.Phase, errors.New(mask.Text(message))),
 		Hint: failedHint(app)}
 }
 
@@ -145,7 +113,7 @@ func operationResult(app *v1alpha1.Application, what string) error {
 func failedHint(app *v1alpha1.Application) string {
 	for _, s := range statesOf(app) {
 		if s.Failed {
-			return fmt.Sprintf("%s: %s", s.Ref, redactText(s.Message))
+			return fmt.Sprintf("%s: %s", s.Ref, mask.Text(s.Message))
 		}
 	}
 	return "belay app get " + qualified(app) + " --show-operation"

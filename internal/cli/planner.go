@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/mask"
 	"github.com/belaycd/belay/internal/object"
 )
 
@@ -186,6 +187,6 @@ func (f *planFlags) sourceAt(app *v1alpha1.Application, i int) int {
 // warn prints the engine's warnings.
 func (c *cli) warn(warnings []string) {
 	for _, w := range warnings {
-		fmt.Fprintf(c.Err, "warning: %s\n", clean(redactText(strings.TrimSpace(w))))
+		fmt.Fprintf(c.Err, "warning: %s\n", clean(mask.Text(strings.TrimSpace(w))))
 	}
 }

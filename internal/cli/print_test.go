@@ -19,6 +19,7 @@ import (
 
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/object"
+	"github.com/belaycd/belay/internal/operation"
 )
 
 var update = flag.Bool("update", false, "write the files want.* of testdata/print anew")
@@ -105,7 +106,7 @@ func printInput(out io.Writer, name string, in map[string][]byte) error {
 		}
 		return nil
 	case "busy":
-		_, err := io.WriteString(out, failureText(classify(fmt.Errorf("sync application %s: %w", qualified(app), refuseBusy(app, testTime())))))
+		_, err := io.WriteString(out, failureText(classify(fmt.Errorf("sync application %s: %w", qualified(app), operation.Busy(app, testTime())))))
 		return err
 	case "diff", "diff.json":
 		return printPlanInput(out, name, in["plan.yaml"])

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/mask"
 )
 
 func (c *cli) projCommand() *cobra.Command {
@@ -178,7 +179,7 @@ func printProjects(out io.Writer, projects []v1alpha1.AppProject, format string)
 		if o := s.OrphanedResources; o != nil {
 			orphaned = fmt.Sprintf("enabled (warn=%t)", o.Warn == nil || *o.Warn)
 		}
-		rows[i] = []string{p.Name, s.Description, counted(destinations, "destinations"), redactText(counted(s.SourceRepos, "repos")),
+		rows[i] = []string{p.Name, s.Description, counted(destinations, "destinations"), mask.Text(counted(s.SourceRepos, "repos")),
 			counted(clusterKinds, "resources"), namespaced, counted(keys, "key(s)"), orphaned, counted(s.SourceNamespaces, "namespaces")}
 	}
 	header := []string{"NAME", "DESCRIPTION", "DESTINATIONS", "SOURCES", "CLUSTER-RESOURCE-WHITELIST", "NAMESPACE-RESOURCE-BLACKLIST",
@@ -217,7 +218,7 @@ func printProject(out io.Writer, p *v1alpha1.AppProject) error {
 			if i > 0 {
 				name = ""
 			}
-			pairs = append(pairs, [2]string{name, redactText(v)})
+			pairs = append(pairs, [2]string{name, mask.Text(v)})
 		}
 	}
 	var destinations, clusterAllow, clusterDeny, roles []string

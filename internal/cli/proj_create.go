@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/mask"
 )
 
 // projectFlags describe or change the spec of a project. Only flags that were given count; a list replaces the one that
@@ -163,10 +164,10 @@ func (c *cli) projectFile(ctx context.Context, file string, args []string) (*uns
 		defer in.Close()
 		objects, err := decodeDocuments(io.LimitReader(in, maxInput))
 		if err != nil {
-			return nil, usageError("%s: %w", redactText(file), err)
+			return nil, usageError("%s: %w", mask.Text(file), err)
 		}
 		if len(objects) != 1 || objects[0].GetKind() != v1alpha1.AppProjectKind || objects[0].GroupVersionKind().Group != v1alpha1.Group {
-			return nil, usageError("%s does not hold one AppProject", redactText(file))
+			return nil, usageError("%s does not hold one AppProject", mask.Text(file))
 		}
 		raw = objects[0]
 	}

@@ -40,7 +40,7 @@ func (c *Connection) rawProject(ctx context.Context, name string) (*unstructured
 // changeProject reads a project, has it changed, and writes the spec, labels and annotations that differ; it begins again
 // when somebody else was faster. Fields that this program does not know stay. It reports whether there was a change.
 func (c *Connection) changeProject(ctx context.Context, name string, change func(*v1alpha1.AppProject) error) (changed bool, err error) {
-	err = retry.RetryOnConflict(conflictBackoff, func() error {
+	err = retry.RetryOnConflict(conflictBackoff(), func() error {
 		raw, err := c.rawProject(ctx, name)
 		if err != nil {
 			return err

@@ -19,6 +19,7 @@ import (
 
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/fault"
+	"github.com/belaycd/belay/internal/mask"
 	"github.com/belaycd/belay/internal/settings"
 )
 
@@ -161,9 +162,9 @@ func (c *cli) probeOne(ctx context.Context, p Prober, r settings.Listed) connect
 	case err == nil:
 		return connectionState{Status: "Successful"}
 	case fault.Is(err, fault.Internal):
-		return connectionState{Status: "Unknown", Message: redactText(err.Error())}
+		return connectionState{Status: "Unknown", Message: mask.Text(err.Error())}
 	}
-	return connectionState{Status: "Failed", Message: redactText(err.Error())}
+	return connectionState{Status: "Failed", Message: mask.Text(err.Error())}
 }
 
 func (c *cli) repoList() *cobra.Command {
@@ -226,11 +227,11 @@ func (c *Connection) repository(ctx context.Context, kind secretKind, repoURL, p
 		}
 		known = append(known, r.URL())
 	}
-	f := &Failure{Exit: ExitAPI, Code: "RepoNotFound", Err: fmt.Errorf("%s '%s' not found", strings.ToLower(kind.what), redactText(repoURL)), Hint: "see belay repo list"}
+	f := &Failure{Exit: ExitAPI, Code: "RepoNotFound", Err: fmt.Errorf("%s '%s' not found", strings.ToLower(kind.what), mask.Text(repoURL)), Hint: "see belay repo list"}
 	if kind.template {
 		f.Hint = "see belay repocreds list"
 	}
-	if near := nearest(redactText(repoURL), known); len(near) > 0 {
+	if near := nearest(mask.Text(repoURL), known); len(near) > 0 {
 		f.Hint = "did you mean " + strings.Join(near, " or ") + "?"
 	}
 	return settings.Listed{}, f
@@ -297,12 +298,12 @@ func (c *cli) repoCredsList() *cobra.Command {
 			for i, r := range all {
 				s := credsState{URL: r.URL(), Type: firstOf(r.Type, "git"), SSHCreds: r.SSH(), TLSCreds: r.TLS(), Creds: r.Authenticates, Secret: r.SecretName}
 				if r.Err != nil {
-					s.Problem = redactText(r.Err.Error())
+					s.Problem = mask.Text(r.Err.Error())
 				}
 				// A user name may be a token.
 				user := "-"
 				if !r.Username.IsEmpty() {
-					user = masked
+					user = mask.Stars
 				}
 				states[i], rows[i] = s, []string{s.URL, user, strconv.FormatBool(s.SSHCreds), strconv.FormatBool(s.TLSCreds)}
 			}
@@ -337,7 +338,7 @@ func (c *cli) secretRemove(kind secretKind) *cobra.Command {
 				if err := conn.removeSecret(cmd.Context(), r.Secret); err != nil {
 					return fmt.Errorf("remove Secret %s: %w", r.SecretName, err)
 				}
-				fmt.Fprintf(c.Out, "%s '%s' removed\n", kind.what, redactText(url))
+				fmt.Fprintf(c.Out, "%s '%s' removed\n", kind.what, mask.Text(url))
 			}
 			return nil
 		},

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/belaycd/belay/internal/fault"
+	"github.com/belaycd/belay/internal/mask"
 	"github.com/belaycd/belay/internal/settings"
 	"github.com/belaycd/belay/internal/source"
 )
@@ -170,7 +171,7 @@ func (c *cli) secretAdd(kind secretKind) *cobra.Command {
 				return err
 			}
 			if source.NormalizeURL(args[0]) == "" {
-				return usageError("%q is no URL of a repository", redactText(args[0]))
+				return usageError("%q is no URL of a repository", mask.Text(args[0]))
 			}
 			data, err := c.credentialData(f, args[0])
 			if err != nil {
@@ -242,7 +243,7 @@ func (c *cli) tryRepository(ctx context.Context, conn *Connection, s *corev1.Sec
 	defer cancel()
 	err = p.Probe(bounded, listed)
 	if fault.Is(err, fault.Internal) {
-		fmt.Fprintf(c.Err, "warning: not tried: %s\n", cleanText(redactText(err.Error())))
+		fmt.Fprintf(c.Err, "warning: not tried: %s\n", cleanText(mask.Text(err.Error())))
 		return nil
 	}
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/mask"
 )
 
 // sourceExtras are the flags of a source that few applications need. Only flags that were given count.
@@ -36,7 +37,7 @@ func (e *sourceExtras) read(ctx context.Context, c *cli) error {
 	}
 	var values map[string]any
 	if err := yaml.Unmarshal(data, &values); err != nil {
-		return usageError("%s holds no Helm values: %w", redactText(e.valuesFile), err)
+		return usageError("%s holds no Helm values: %w", mask.Text(e.valuesFile), err)
 	}
 	e.literal = string(data)
 	return nil

@@ -19,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/mask"
 	"github.com/belaycd/belay/internal/object"
 	"github.com/belaycd/belay/internal/project"
 )
@@ -331,12 +332,12 @@ func TestMaskHidesEverySecretValue(t *testing.T) {
 		"Malformed":  secret("hunter", []any{"hunter"}),
 		"Nested":     secret(map[string]any{"a": map[string]any{"b": "hunter"}}, nil),
 	} {
-		text, err := yamlText(mask(u))
-		if err != nil || strings.Contains(text, "hunter") || strings.Contains(text, "aHVudGVy") || !strings.Contains(text, masked) {
+		text, err := yamlText(mask.Object(u))
+		if err != nil || strings.Contains(text, "hunter") || strings.Contains(text, "aHVudGVy") || !strings.Contains(text, mask.Stars) {
 			t.Errorf("%s: %v\n%s", name, err, text)
 		}
 	}
-	a, b := maskPair(secret(map[string]any{"x": "MQ==", "y": "Mg=="}, nil), secret(nil, map[string]any{"x": "1", "y": "3"}))
+	a, b := mask.Pair(secret(map[string]any{"x": "MQ==", "y": "Mg=="}, nil), secret(nil, map[string]any{"x": "1", "y": "3"}))
 	if a.Object["data"].(map[string]any)["x"] != b.Object["stringData"].(map[string]any)["x"] {
 		t.Error("equal values look different")
 	}
@@ -352,7 +353,7 @@ func TestMaskHidesAnnotations(t *testing.T) {
 			"name": "s", "annotations": map[string]any{"example.com/token": token, "plain": token, "shown": "seen"}}}}
 	}
 	keys := []string{"example.com/token", "plain"}
-	a, b := maskPair(secret("hunter-1"), secret("hunter-2"), keys...)
+	a, b := mask.Pair(secret("hunter-1"), secret("hunter-2"), keys...)
 	for _, u := range []*unstructured.Unstructured{a, b} {
 		text, err := yamlText(u)
 		if err != nil || strings.Contains(text, "hunter") || !strings.Contains(text, "seen") {
@@ -362,7 +363,7 @@ func TestMaskHidesAnnotations(t *testing.T) {
 	if cmp.Equal(a.GetAnnotations(), b.GetAnnotations()) {
 		t.Error("different values look equal")
 	}
-	changes := maskChanges(object.RefOf(a), []object.Change{
+	changes := mask.Changes(object.RefOf(a), []object.Change{
 		{Path: "metadata.annotations[example.com/token]", Live: "hunter-1", Desired: "hunter-2"},
 		{Path: "metadata.annotations.plain", Desired: "hunter-2"},
 		{Path: "metadata.annotations.shown", Live: "seen"},
@@ -370,7 +371,7 @@ func TestMaskHidesAnnotations(t *testing.T) {
 	if text := fmt.Sprint(changes); strings.Contains(text, "hunter") || !strings.Contains(text, "seen") {
 		t.Error(text)
 	}
-	if u := mask(configMap("hunter"), keys...); u.GetAnnotations()["plain"] != "hunter" {
+	if u := mask.Object(configMap("hunter"), keys...); u.GetAnnotations()["plain"] != "hunter" {
 		t.Error("objects of other kinds hold no secrets")
 	}
 }
@@ -404,8 +405,8 @@ func FuzzRedact(f *testing.F) {
 			return
 		}
 		text := before + " https://" + user + ":" + secret + "@host/" + after
-		if got := redactText(text); strings.Contains(got, secret) {
-			t.Errorf("redactText(%q) = %q", text, got)
+		if got := mask.Text(text); strings.Contains(got, secret) {
+			t.Errorf("mask.Text(%q) = %q", text, got)
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/operation"
 	"github.com/belaycd/belay/internal/project"
 )
 
@@ -100,20 +101,7 @@ func (c *Connection) refuseWindow(ctx context.Context, app *v1alpha1.Application
 	if err != nil {
 		return nil // the controller tells
 	}
-	manual := project.Sync{Manual: true}
-	v := w.Judge(manual, now)
-	if v.Allowed {
-		return nil
-	}
-	f := &Failure{Exit: ExitAPI, Code: "SyncWindow", Err: fmt.Errorf("cannot sync: blocked by sync window: %s", v.Why),
-		Hint: "see belay proj windows list " + app.Spec.ProjectName()}
-	switch at, certain := w.Change(manual, now); {
-	case certain && !at.IsZero():
-		f.Hint = "syncs are permitted again at " + moment(at, now) + "; " + f.Hint
-	case w.Invalid() != nil:
-		f.Hint = "correct or remove the window; " + f.Hint
-	}
-	return f
+	return operation.Window(w, app, now, func(at time.Time) string { return moment(at, now) })
 }
 
 // Words for the state of a window.

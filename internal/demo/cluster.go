@@ -3,6 +3,7 @@ package demo
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +28,7 @@ import (
 
 const (
 	controlPlane  = "argocd"
+	initialSecret = "argocd-initial-admin-secret"
 	pollInterval  = 100 * time.Millisecond
 	servedTimeout = 30 * time.Second
 	// cleanTimeout bounds what is deleted from a cluster that stays.
@@ -306,4 +308,19 @@ func (c *cluster) resource(u *unstructured.Unstructured) dynamic.ResourceInterfa
 		return all.Namespace(u.GetNamespace())
 	}
 	return all
+}
+
+// adminPassword reads the password that Belay made for the account admin.
+func (c *cluster) adminPassword(ctx context.Context) (string, error) {
+	secrets := schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
+	u, err := c.client.Resource(secrets).Namespace(controlPlane).Get(ctx, initialSecret, metav1.GetOptions{})
+	if err != nil {
+		return "", fmt.Errorf("read the first password: %w", err)
+	}
+	encoded, _, _ := unstructured.NestedString(u.Object, "data", "password")
+	password, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil || len(password) == 0 {
+		return "", fmt.Errorf("read the first password: Secret %s/%s holds none", controlPlane, initialSecret)
+	}
+	return string(password), nil
 }

@@ -45,6 +45,8 @@ type Demo struct {
 	repo     *repository
 	belay    *process
 	metrics  string
+	url      string // of Belay's server
+	password string // of its account admin
 	narrator *narrator
 	events   <-chan event
 	pushes   chan pushed
@@ -62,6 +64,12 @@ func (d *Demo) Kubeconfig() string { return d.cluster.kubeconfig }
 
 // CloneURL is the address of the example's repository, for reading and for pushing.
 func (d *Demo) CloneURL() string { return d.repo.url }
+
+// URL is the address of Belay's user interface and API.
+func (d *Demo) URL() string { return d.url }
+
+// Password is that of the account admin, made at the first start.
+func (d *Demo) Password() string { return d.password }
 
 // Metrics is the address of Belay's metrics.
 func (d *Demo) Metrics() string { return d.metrics }
@@ -250,7 +258,7 @@ func (d *Demo) startBelay(ctx context.Context) (string, error) {
 	}
 	cmd := exec.Command(d.cfg.Belay, "run", "--kubeconfig", d.cluster.kubeconfig, "--namespace", controlPlane,
 		"--cache-dir", filepath.Join(d.cfg.Dir, "cache"), "--leader-election=false",
-		"--webhook-addr", free[0], "--metrics-addr", free[1], "--health-addr", free[2])
+		"--address", free[0], "--metrics-addr", free[1], "--health-addr", free[2])
 	cmd.Env = d.cfg.Env
 	log := filepath.Join(d.cfg.Dir, "belay.log")
 	if d.belay, err = start("belay", log, cmd); err != nil {
@@ -264,13 +272,16 @@ func (d *Demo) startBelay(ctx context.Context) (string, error) {
 	if err := d.belay.awaitHTTP(ctx, "http://"+free[2]+"/readyz", http.StatusOK); err != nil {
 		return "", err
 	}
-	// The webhook is served once the applications are in view; it takes nothing but POST.
-	webhook := "http://" + free[0] + "/api/webhook"
-	if err := d.belay.awaitHTTP(ctx, webhook, http.StatusMethodNotAllowed); err != nil {
+	// The server answers once the applications are in view.
+	d.url = "http://" + free[0]
+	if err := d.belay.awaitHTTP(ctx, d.url+"/healthz", http.StatusOK); err != nil {
 		return "", err
 	}
-	d.repo.announce(newHook(webhook), func(p push, err error) { d.pushes <- pushed{p, err} })
-	return fmt.Sprintf("log %s, metrics %s, webhook %s", d.out.path(log), d.metrics, webhook), nil
+	if d.password, err = d.cluster.adminPassword(ctx); err != nil {
+		return "", err
+	}
+	d.repo.announce(newHook(d.url+"/api/webhook"), func(p push, err error) { d.pushes <- pushed{p, err} })
+	return fmt.Sprintf("%s, log %s, metrics %s", d.url, d.out.path(log), d.metrics), nil
 }
 
 // Stop ends everything and removes the demo's directory.

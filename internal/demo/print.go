@@ -111,6 +111,9 @@ func (d *Demo) suggestions(bin, kubeconfig string) string {
 		kubectl = "  (kubectl is not installed: make kubectl builds bin/kubectl)\n"
 	}
 	return fmt.Sprintf(`
+Open   %[7]s   (this machine only)
+Sign in as admin, with the password that was made for this demo:   %[8]s
+
 In a second terminal, in this directory:
 
   export PATH=%[1]s:"$PATH" KUBECONFIG=%[2]s
@@ -140,5 +143,5 @@ Review production, release to it, go back
 
 Ctrl-C ends everything and removes %[6]s, the clone included. Until then, here is what happens:
 
-`, bin, kubeconfig, d.repo.url, clone, kubectl, d.out.path(d.cfg.Dir))
+`, bin, kubeconfig, d.repo.url, clone, kubectl, d.out.path(d.cfg.Dir), d.url, d.password)
 }

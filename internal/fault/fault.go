@@ -25,6 +25,8 @@ const (
 	Conflict
 	// Transient is expected to pass by itself: a timeout, a refused connection, an overloaded server.
 	Transient
+	// Unauthenticated is a caller whom nobody knows: to sign in may help.
+	Unauthenticated
 )
 
 // String returns the name of the kind.
@@ -40,6 +42,8 @@ func (k Kind) String() string {
 		return "Conflict"
 	case Transient:
 		return "Transient"
+	case Unauthenticated:
+		return "Unauthenticated"
 	case Internal:
 		return "Internal"
 	}

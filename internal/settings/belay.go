@@ -5,6 +5,8 @@ import (
 	"path"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/validate/content"
+
 	"github.com/belaycd/belay/internal/glob"
 	"github.com/belaycd/belay/internal/source"
 )
@@ -12,13 +14,25 @@ import (
 // BelayName is the ConfigMap with the keys that Argo CD does not have.
 const BelayName = "belay-cm"
 
-// KeyRemoteAllow lists the addresses outside an application's own repository that its manifests may be made of.
-const KeyRemoteAllow = "source.remote.allow"
+// Keys of belay-cm.
+const (
+	// KeyRemoteAllow lists the addresses outside an application's own repository that its manifests may be made of.
+	KeyRemoteAllow = "source.remote.allow"
+	// KeyServiceLabel and KeyEnvironmentLabel name the labels of Applications that are row and column of the matrix.
+	KeyServiceLabel     = "deployments.service.label"
+	KeyEnvironmentLabel = "deployments.environment.label"
+	// KeyEnvironments lists the environments in their order.
+	KeyEnvironments = "deployments.environments"
+)
 
 // Belay is what belay-cm says.
 type Belay struct {
 	// Remote are the addresses of KeyRemoteAllow; none, unless it is set.
 	Remote Addresses
+	// ServiceLabel and EnvironmentLabel are empty where the default counts.
+	ServiceLabel, EnvironmentLabel string
+	// Environments are in their order; none where the default order counts.
+	Environments []string
 }
 
 // Addresses is a list of globs over addresses. The zero value has none.
@@ -40,6 +54,20 @@ func ParseBelay(data map[string]string) (Belay, []Problem) {
 				continue
 			}
 			out.Remote.patterns = append(out.Remote.patterns, p)
+		}
+	}
+	label := func(key string) string {
+		name := strings.TrimSpace(data[key])
+		if errs := content.IsLabelKey(name); name != "" && len(errs) > 0 {
+			problems = append(problems, Problem{Object: "ConfigMap/" + BelayName, Key: key, Reason: "no name of a label: " + errs[0]})
+			return ""
+		}
+		return name
+	}
+	out.ServiceLabel, out.EnvironmentLabel = label(KeyServiceLabel), label(KeyEnvironmentLabel)
+	for _, name := range strings.FieldsFunc(data[KeyEnvironments], func(r rune) bool { return r == ',' || r == '\n' }) {
+		if name = strings.TrimSpace(name); name != "" {
+			out.Environments = append(out.Environments, name)
 		}
 	}
 	return out, problems

@@ -26,7 +26,7 @@ func TestCommandReference(t *testing.T) {
 	noEnv := func(string) string { return "" }
 	root := cli.New(cli.Env{
 		Out: io.Discard, Err: io.Discard, Getenv: noEnv,
-		Commands: []*cobra.Command{app.RunCommand(nil, noEnv, io.Discard)},
+		Commands: []*cobra.Command{app.RunCommand("test", nil, noEnv, io.Discard)},
 	})
 	got := reference(root)
 	file := filepath.Join(repository, "docs", "reference", "cli.md")

@@ -47,7 +47,7 @@ func (p *Plane) Start(t testing.TB) {
 	health := freeAddr(t)
 	args := append([]string{
 		"run", "--kubeconfig", p.Kubeconfig, "--namespace", p.Namespace, "--leader-election=false", "--metrics-addr", "0",
-		"--webhook-addr", "0", "--health-addr", health, "--cache-dir", filepath.Join(p.dir, "cache"),
+		"--address", "0", "--health-addr", health, "--cache-dir", filepath.Join(p.dir, "cache"),
 	}, p.Args...)
 	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {

@@ -1,4 +1,6 @@
-package cli
+// Package mask takes secret values out of what is shown: objects, changes and texts go in; the same without secret values
+// comes out. Whatever leaves the process with a manifest in it has passed here.
+package mask
 
 import (
 	"encoding/base64"
@@ -10,22 +12,23 @@ import (
 )
 
 const (
-	// masked stands for a secret value. Different values of one key get different lengths, so that a change shows.
-	masked         = "++++++++"
-	lastAppliedKey = "kubectl.kubernetes.io/last-applied-configuration"
+	// Stars stands for a secret value. Different values of one key get different lengths, so that a change shows.
+	Stars = "++++++++"
+	// LastApplied is the annotation in which kubectl keeps the object as it was applied: a Secret with its data.
+	LastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 )
 
 func isSecret(r object.Ref) bool { return r.Group == "" && r.Kind == "Secret" }
 
-// mask returns u without secret values, those of the given annotations of a Secret among them.
-func mask(u *unstructured.Unstructured, annotations ...string) *unstructured.Unstructured {
-	m, _ := maskPair(u, nil, annotations...)
+// Object returns u without secret values, those of the given annotations of a Secret among them.
+func Object(u *unstructured.Unstructured, annotations ...string) *unstructured.Unstructured {
+	m, _ := Pair(u, nil, annotations...)
 	return m
 }
 
-// maskPair masks two states of one object: equal values look equal, different ones different. Both come back as copies,
+// Pair masks two states of one object: equal values look equal, different ones different. Both come back as copies,
 // nil stays nil.
-func maskPair(a, b *unstructured.Unstructured, annotations ...string) (maskedA, maskedB *unstructured.Unstructured) {
+func Pair(a, b *unstructured.Unstructured, annotations ...string) (maskedA, maskedB *unstructured.Unstructured) {
 	words := map[string]map[string]string{} // per key: value -> mask
 	mask := func(u *unstructured.Unstructured) *unstructured.Unstructured {
 		if u == nil {
@@ -44,8 +47,8 @@ func maskPair(a, b *unstructured.Unstructured, annotations ...string) (maskedA, 
 			}
 		}
 		notes := out.GetAnnotations()
-		if notes[lastAppliedKey] != "" {
-			notes[lastAppliedKey] = masked // it repeats the data
+		if notes[LastApplied] != "" {
+			notes[LastApplied] = Stars // it repeats the data
 		}
 		for _, key := range annotations {
 			if value, present := notes[key]; present {
@@ -64,7 +67,7 @@ func maskPair(a, b *unstructured.Unstructured, annotations ...string) (maskedA, 
 func maskMap(field any, words map[string]map[string]string, encode func(string) string) any {
 	data, ok := field.(map[string]any)
 	if !ok {
-		return masked
+		return Stars
 	}
 	out := make(map[string]any, len(data))
 	for key, v := range data {
@@ -81,14 +84,14 @@ func word(words map[string]map[string]string, key, value string) string {
 	}
 	w, seen := words[key][value]
 	if !seen {
-		w = masked + strings.Repeat("+", len(words[key]))
+		w = Stars + strings.Repeat("+", len(words[key]))
 		words[key][value] = w
 	}
 	return w
 }
 
-// maskChanges masks the values of changed fields of a Secret; that something changed stays visible.
-func maskChanges(ref object.Ref, changes []object.Change, annotations ...string) []object.Change {
+// Changes masks the values of changed fields of a Secret; that something changed stays visible.
+func Changes(ref object.Ref, changes []object.Change, annotations ...string) []object.Change {
 	if !isSecret(ref) {
 		return changes
 	}
@@ -98,9 +101,9 @@ func maskChanges(ref object.Ref, changes []object.Change, annotations ...string)
 			out[i] = c
 			continue
 		}
-		other := masked
+		other := Stars
 		if c.Live != nil {
-			c.Live, other = masked, masked+"+"
+			c.Live, other = Stars, Stars+"+"
 		}
 		if c.Desired != nil {
 			c.Desired = other

@@ -1,0 +1,289 @@
+package rest_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	clientscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/config"
+	"github.com/belaycd/belay/internal/fault"
+	"github.com/belaycd/belay/internal/sandbox"
+	"github.com/belaycd/belay/internal/server"
+	"github.com/belaycd/belay/internal/server/rest"
+)
+
+func TestMain(m *testing.M) { os.Exit(sandbox.Main(m)) }
+
+const patience = 60 * time.Second
+
+// bench is a namespace of a real cluster, the service layer over it, and an HTTP server in front.
+type bench struct {
+	t         *testing.T
+	client    client.WithWatch
+	sandbox   *sandbox.Sandbox
+	namespace string
+	server    *server.Server
+	sessions  *sessions
+	handler   *rest.Handler
+	url       string
+	log       *lockedBuffer
+}
+
+func newBench(t *testing.T, change ...func(*bench, *rest.Options)) *bench {
+	t.Helper()
+	sb := sandbox.Start(t)
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientscheme.AddToScheme, v1alpha1.AddToScheme, apiextensions.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := client.NewWithWatch(sb.RESTConfig(), client.Options{Scheme: scheme})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{t: t, client: c, sandbox: sb, namespace: sb.Namespace(t), log: &lockedBuffer{}}
+	b.installCRDs()
+	b.sessions = &sessions{tokens: map[string]string{}}
+	log := slog.New(slog.NewJSONHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	b.server = server.New(server.Options{
+		Client: c, Reader: c, Namespace: b.namespace, Access: roles{}, Sessions: b.sessions, Now: time.Now, Log: log,
+		Build: server.VersionMessage{Version: "test"},
+	})
+	o := rest.Options{Server: b.server, Log: log, Beat: 50 * time.Millisecond}
+	for _, f := range change {
+		f(b, &o)
+	}
+	if b.handler, err = rest.New(o); err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewUnstartedServer(nil)
+	srv.Config = rest.NewServer(b.handler)
+	srv.Start()
+	t.Cleanup(func() { b.handler.Drain(); srv.Close() })
+	b.url = srv.URL
+	return b
+}
+
+func (b *bench) installCRDs() {
+	documents, err := config.CRDs()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, data := range documents {
+		var crd apiextensions.CustomResourceDefinition
+		if err := yaml.Unmarshal(data, &crd); err != nil {
+			b.t.Fatal(err)
+		}
+		if err := b.client.Create(b.t.Context(), &crd); err != nil && !apierrors.IsAlreadyExists(err) {
+			b.t.Fatal(err)
+		}
+		b.eventually("CRD is established", func(ctx context.Context) bool {
+			var now apiextensions.CustomResourceDefinition
+			if b.client.Get(ctx, types.NamespacedName{Name: crd.Name}, &now) != nil {
+				return false
+			}
+			for _, c := range now.Status.Conditions {
+				if c.Type == apiextensions.Established && c.Status == apiextensions.ConditionTrue {
+					return true
+				}
+			}
+			return false
+		})
+	}
+}
+
+func (b *bench) eventually(what string, cond func(context.Context) bool) {
+	b.t.Helper()
+	err := wait.PollUntilContextTimeout(b.t.Context(), 20*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) { return cond(ctx), nil })
+	if err != nil {
+		b.t.Fatalf("waiting until %s: %v", what, err)
+	}
+}
+
+func (b *bench) app(name string, change func(*v1alpha1.Application)) *v1alpha1.Application {
+	b.t.Helper()
+	app := &v1alpha1.Application{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: b.namespace},
+		Spec: v1alpha1.ApplicationSpec{
+			Project:     "default",
+			Source:      &v1alpha1.ApplicationSource{RepoURL: "https://git.example.com/deploy.git", Path: "app", TargetRevision: "main"},
+			Destination: v1alpha1.ApplicationDestination{Server: v1alpha1.InClusterServer, Namespace: b.namespace},
+		},
+	}
+	if change != nil {
+		change(app)
+	}
+	if err := b.client.Create(b.t.Context(), app); err != nil {
+		b.t.Fatal(err)
+	}
+	return app
+}
+
+func (b *bench) read(name string) *v1alpha1.Application {
+	b.t.Helper()
+	var app v1alpha1.Application
+	if err := b.client.Get(b.t.Context(), types.NamespacedName{Namespace: b.namespace, Name: name}, &app); err != nil {
+		b.t.Fatal(err)
+	}
+	return &app
+}
+
+// reply is an answer over HTTP.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// as sends a request with the token of a user; body is sent as JSON.
+func (b *bench) as(user, method, path string, body any) reply {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
+	defer cancel()
+	r := b.request(ctx, user, method, path, body)
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		b.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	return reply{resp.StatusCode, resp.Header, data}
+}
+
+func (b *bench) request(ctx context.Context, user, method, path string, body any) *http.Request {
+	b.t.Helper()
+	var in io.Reader
+	switch v := body.(type) {
+	case nil:
+	case string:
+		in = strings.NewReader(v)
+	default:
+		data, err := json.Marshal(v)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		in = bytes.NewReader(data)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, b.url+path, in)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if user != "" {
+		r.Header.Set("Authorization", "Bearer "+b.sessions.token(user))
+	}
+	return r
+}
+
+func (r reply) is(t *testing.T, status int) reply {
+	t.Helper()
+	if r.status != status {
+		t.Fatalf("status %d, want %d: %s", r.status, status, r.body)
+	}
+	return r
+}
+
+func (r reply) into(t *testing.T, v any) {
+	t.Helper()
+	if err := json.Unmarshal(r.body, v); err != nil {
+		t.Fatalf("%v in %s", err, r.body)
+	}
+}
+
+// roles are callers by name: admin may do all, reader may get all, dev may get and sync what is in project dev.
+type roles struct{}
+
+func (roles) Allows(c server.Caller, resource, action, object string) bool {
+	switch c.Name {
+	case "admin":
+		return true
+	case "reader":
+		return action == "get"
+	case "proj:dev:deployer":
+		inProject := object == "dev" || strings.HasPrefix(object, "dev/")
+		return inProject && (action == "get" || action == "sync")
+	}
+	return false
+}
+
+// sessions are tokens in memory.
+type sessions struct {
+	mu        sync.Mutex
+	tokens    map[string]string
+	anonymous bool
+}
+
+func (s *sessions) token(user string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	token := "token-of-" + user
+	s.tokens[token] = user
+	return token
+}
+
+func (s *sessions) Login(_ context.Context, name, password, _ string) (server.Token, error) {
+	if name != "admin" || password != "correct horse" {
+		return server.Token{}, fault.New(fault.Unauthenticated, "invalid username or password")
+	}
+	return server.Token{Value: s.token(name), Expires: time.Now().Add(time.Hour)}, nil
+}
+
+func (s *sessions) Verify(_ context.Context, token string) (server.Caller, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	user, ok := s.tokens[token]
+	if !ok {
+		return server.Caller{}, fault.New(fault.Unauthenticated, "invalid session")
+	}
+	return server.Caller{Name: user, Issuer: "argocd"}, nil
+}
+
+func (s *sessions) Revoke(_ context.Context, token string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.tokens, token)
+	return nil
+}
+
+func (s *sessions) Anonymous() (server.Caller, bool) { return server.Caller{}, s.anonymous }
+
+// lockedBuffer is a log that a test reads while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
