@@ -11,7 +11,7 @@ import (
 // CompareQuery compares what two applications render.
 type CompareQuery struct {
 	// Name is the first application, To the second.
-	Name         string `path:"name" json:"name,omitempty"`
+	Name         string `path:"name" query:"from,name" json:"name,omitempty"`
 	AppNamespace string `query:"appNamespace" json:"appNamespace,omitempty"`
 	To           string `query:"to" json:"to,omitempty"`
 	ToNamespace  string `query:"toNamespace" json:"toNamespace,omitempty"`
