@@ -22,6 +22,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/audit/configmap"
 	"github.com/belaycd/belay/internal/controller"
 	"github.com/belaycd/belay/internal/reconcile"
 )
@@ -117,7 +118,11 @@ func Run(ctx context.Context, cfg Config) error {
 		return fmt.Errorf("set up the controller: %w", err)
 	}
 	clusters.changed = ctl.Changed
-	return runAll(ctx, cfg, parts{mgr: mgr, env: env, repos: repos, clusters: clusters, ctl: ctl, story: story})
+	record := newAudit(cfg, mgr)
+	if err := recordTransitions(ctx, mgr.GetCache(), record, time.Now); err != nil {
+		return err
+	}
+	return runAll(ctx, cfg, parts{mgr: mgr, env: env, repos: repos, clusters: clusters, ctl: ctl, story: story, record: record})
 }
 
 // parts are what runs side by side.
@@ -128,12 +133,14 @@ type parts struct {
 	clusters *clusters
 	ctl      *controller.Controller
 	story    *reconcile.Reconciler
+	record   *configmap.Store
 }
 
 func runAll(ctx context.Context, cfg Config, p parts) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.clusters.run(ctx) })
 	group.Go(func() error { return servePprof(ctx, cfg) })
+	group.Go(func() error { return p.record.Run(ctx) })
 	group.Go(func() error {
 		if err := p.mgr.Start(ctx); err != nil {
 			return fmt.Errorf("run the controller: %w", err)
@@ -180,9 +187,14 @@ func newManager(cfg Config) (ctrl.Manager, error) {
 	if err != nil {
 		return nil, err
 	}
+	byObject, err := withoutRecord()
+	if err != nil {
+		return nil, err
+	}
 	mgr, err := ctrl.NewManager(cfg.REST, ctrl.Options{
 		Scheme: scheme,
 		Cache: cache.Options{
+			ByObject:          byObject,
 			DefaultNamespaces: map[string]cache.Config{cfg.Namespace: {}},
 			DefaultTransform:  cache.TransformStripManagedFields(),
 		},

@@ -36,7 +36,7 @@ func newHandler(ctx context.Context, cfg Config, p parts) (*rest.Handler, error)
 	}
 	services := server.New(server.Options{
 		Client: watching{Client: p.mgr.GetClient(), direct: e.direct}, Reader: p.mgr.GetAPIReader(), Namespace: cfg.Namespace,
-		Engine: e, Access: access, Sessions: sessions{authority: authority, config: store.Config},
+		Engine: e, Access: access, Recorder: p.record, Audit: p.record, Sessions: sessions{authority: authority, config: store.Config},
 		Build: server.VersionMessage{Version: cfg.Version, GoVersion: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH},
 		Now:   time.Now, Log: cfg.Log,
 	})
