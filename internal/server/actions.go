@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/belaycd/belay/internal/audit"
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/object"
 )
@@ -96,12 +98,18 @@ func (s *Server) RunResourceAction(ctx context.Context, q *ResourceActionRunRequ
 	if err != nil {
 		return nil, err
 	}
+	err = s.act(ctx, dest.Client, u, chosen, q)
+	s.Record(ctx, app, err, Activity{Kind: audit.KindAction, Text: "ran " + q.Action + " of " + object.RefOf(u).String()})
+	if err != nil {
+		return nil, err
+	}
+	return &ApplicationResponse{}, nil
+}
+
+func (s *Server) act(ctx context.Context, to client.Client, u *unstructured.Unstructured, chosen action, q *ResourceActionRunRequestV2) error {
 	if chosen.create != nil {
 		made := chosen.create(s.Now())
-		if err := dest.Client.Create(ctx, made, client.FieldOwner("belay-server")); err != nil {
-			return nil, objectFault(err, "create", object.RefOf(made))
-		}
-		return &ApplicationResponse{}, nil
+		return objectFault(to.Create(ctx, made, client.FieldOwner("belay-server")), "create", object.RefOf(made))
 	}
 	params := map[string]string{}
 	for _, p := range q.ResourceActionParameters {
@@ -109,17 +117,25 @@ func (s *Server) RunResourceAction(ctx context.Context, q *ResourceActionRunRequ
 	}
 	patch, err := chosen.patch(params, s.Now())
 	if err != nil {
-		return nil, err
+		return err
 	}
-	data := (&unstructured.Unstructured{Object: patch})
-	text, err := encode(data)
+	text, err := json.Marshal(patch)
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("encode patch of %s: %w", object.RefOf(u), err)
 	}
-	if err := dest.Client.Patch(ctx, u, client.RawPatch(types.MergePatchType, []byte(text)), client.FieldOwner("belay-server")); err != nil {
-		return nil, objectFault(err, q.Action, object.RefOf(u))
-	}
-	return &ApplicationResponse{}, nil
+	return objectFault(to.Patch(ctx, u, client.RawPatch(types.MergePatchType, text), client.FieldOwner("belay-server")), q.Action, object.RefOf(u))
+}
+
+// ResourceActionRunRequest is of Application.RunResourceAction, which has no parameters: the body is the action.
+type ResourceActionRunRequest struct {
+	ApplicationResourceRequest `json:",inline"`
+	Action                     string `json:"action,omitempty" body:"*"`
+}
+
+// RunResourceActionV1 is the older form of RunResourceAction.
+func (s *Server) RunResourceActionV1(ctx context.Context, q *ResourceActionRunRequest) (*ApplicationResponse, error) {
+	return s.RunResourceAction(ctx, &ResourceActionRunRequestV2{Named: q.Named, Namespace: q.Namespace, ResourceName: q.ResourceName,
+		Version: q.Version, Group: q.Group, Kind: q.Kind, Action: q.Action})
 }
 
 // actionsOf are the actions of the built-in kinds, under Argo CD's names.

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/audit"
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/operation"
 	"github.com/belaycd/belay/internal/project"
@@ -93,6 +94,7 @@ func (s *Server) CreateApplication(ctx context.Context, q *ApplicationCreateRequ
 	if apierrors.IsAlreadyExists(err) {
 		return s.upsert(ctx, app, q.Upsert != nil && *q.Upsert)
 	}
+	s.Record(ctx, app, err, Activity{Kind: audit.KindCreate, Text: "created the application"})
 	if err != nil {
 		return nil, kubeFault(err, "create application %s", app.Name)
 	}
@@ -191,7 +193,7 @@ func applyPatch(data, patch []byte, kind string) ([]byte, error) {
 func (s *Server) update(
 	ctx context.Context, a Named, validate *bool, change func(*v1alpha1.Application) (*v1alpha1.Application, error),
 ) (*v1alpha1.Application, error) {
-	app, err := s.changeApplication(ctx, a, "update", func(app *v1alpha1.Application) (map[string]any, error) {
+	app, err := s.changeRecorded(ctx, a, "update", Activity{Kind: audit.KindSettings, Text: "changed the application"}, func(app *v1alpha1.Application) (map[string]any, error) {
 		want, err := change(app.DeepCopy())
 		if err != nil {
 			return nil, err
@@ -293,6 +295,11 @@ func (s *Server) DeleteApplication(ctx context.Context, q *ApplicationDeleteRequ
 	}
 	// The object whose finalizers were settled, and no other of that name.
 	err = s.Client.Delete(ctx, app, client.Preconditions{UID: &app.UID})
+	text := "deleted the application and its objects"
+	if !cascade {
+		text = "deleted the application and left its objects"
+	}
+	s.Record(ctx, app, err, Activity{Kind: audit.KindDelete, Text: text})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return nil, kubeFault(err, "delete application %s", q.Name)
 	}

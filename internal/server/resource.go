@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/audit"
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/object"
 )
@@ -83,8 +84,10 @@ func (s *Server) PatchResource(ctx context.Context, q *ApplicationResourcePatchR
 	if err != nil {
 		return nil, err
 	}
-	if err := dest.Client.Patch(ctx, u, client.RawPatch(kind, []byte(q.Patch)), client.FieldOwner("belay-server")); err != nil {
-		return nil, objectFault(err, "patch", q.ref())
+	err = objectFault(dest.Client.Patch(ctx, u, client.RawPatch(kind, []byte(q.Patch)), client.FieldOwner("belay-server")), "patch", q.ref())
+	s.Record(ctx, app, err, Activity{Kind: audit.KindSettings, Text: "patched " + q.ref().String()})
+	if err != nil {
+		return nil, err
 	}
 	text, err := s.manifest(u)
 	return &ApplicationResourceResponse{Manifest: text}, err
@@ -108,8 +111,10 @@ func (s *Server) DeleteResource(ctx context.Context, q *ApplicationResourceDelet
 	case q.Orphan:
 		options = append(options, client.PropagationPolicy(metav1.DeletePropagationOrphan))
 	}
-	if err := dest.Client.Delete(ctx, u, options...); err != nil && !apierrors.IsNotFound(err) {
-		return nil, objectFault(err, "delete", q.ref())
+	err = objectFault(client.IgnoreNotFound(dest.Client.Delete(ctx, u, options...)), "delete", q.ref())
+	s.Record(ctx, app, err, Activity{Kind: audit.KindDelete, Text: "deleted " + q.ref().String()})
+	if err != nil {
+		return nil, err
 	}
 	return &ApplicationResponse{}, nil
 }
@@ -185,7 +190,7 @@ func (s *Server) node(ctx context.Context, app *v1alpha1.Application, ref object
 // objectFault gives the answer of a cluster its kind. What the cluster says about a Secret may repeat a value, and is left
 // out.
 func objectFault(err error, verb string, ref object.Ref) error {
-	if ref.Group == "" && ref.Kind == "Secret" {
+	if err != nil && ref.Group == "" && ref.Kind == "Secret" {
 		kind := fault.KindOf(kubeFault(err, ""))
 		return fault.New(kind, "%s %s: %s", verb, ref, apierrors.ReasonForError(err))
 	}
