@@ -91,25 +91,3 @@ func (s *Server) Activities(ctx context.Context, q *ActivityQuery) (*ActivityLis
 		return may("accounts", "update", "*")
 	})
 }
-
-// MeQuery asks who the caller is.
-type MeQuery struct{}
-
-// Me says who the caller is and what the user interface may offer. Somebody unknown is not logged in.
-func (s *Server) Me(ctx context.Context, _ *MeQuery) (*Me, error) {
-	c, ok := CallerOf(ctx)
-	if !ok {
-		return &Me{}, nil
-	}
-	me := &Me{LoggedIn: !c.Anonymous, Username: c.Name, Groups: c.Groups, Issuer: c.Issuer}
-	var projects v1alpha1.AppProjectList
-	if err := s.Client.List(ctx, &projects); err != nil {
-		return nil, kubeFault(err, "list projects")
-	}
-	// Who may create applications may do so in a project; which names are permitted is asked when one is made.
-	me.CanCreate = s.Allowed(ctx, "applications", "create", "*/*")
-	for i := 0; i < len(projects.Items) && !me.CanCreate; i++ {
-		me.CanCreate = s.Allowed(ctx, "applications", "create", projects.Items[i].Name+"/*")
-	}
-	return me, nil
-}

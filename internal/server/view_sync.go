@@ -44,9 +44,6 @@ func (s *Server) PlanSync(ctx context.Context, q *PlanSyncRequest) (*v1alpha1.Ap
 		}
 		t.revisions = q.Revisions
 	}
-	started, err := s.startPlanned(ctx, named, reviewed{
-		target: t, digest: q.Digest, revisions: q.Revisions, reason: q.Reason, prune: q.Prune, override: q.Override, objects: q.Objects,
-	})
 	a := Activity{Kind: audit.KindSync, Text: "asked for a sync", Reason: q.Reason, Revisions: q.Revisions}
 	if len(q.Objects) > 0 {
 		a.Text = fmt.Sprintf("asked for a sync of %d objects", len(q.Objects))
@@ -54,8 +51,9 @@ func (s *Server) PlanSync(ctx context.Context, q *PlanSyncRequest) (*v1alpha1.Ap
 	if q.Prune {
 		a.Text += " with deletions"
 	}
-	s.Record(ctx, app, err, a)
-	return started, err
+	return s.startPlanned(ctx, named, reviewed{
+		target: t, digest: q.Digest, revisions: q.Revisions, reason: q.Reason, prune: q.Prune, override: q.Override, objects: q.Objects, activity: a,
+	})
 }
 
 // PlanRollback goes back to an earlier deployment, provided that it would still do what the plan said.
@@ -70,9 +68,10 @@ func (s *Server) PlanRollback(ctx context.Context, q *PlanRollbackRequest) (*v1a
 		return nil, err
 	}
 	t.fresh = true
-	started, err := s.startPlanned(ctx, named, reviewed{target: t, digest: q.Digest, revisions: t.revisions, reason: q.Reason, prune: q.Prune, id: q.ID})
-	s.Record(ctx, app, err, Activity{Kind: audit.KindRollback, Text: fmt.Sprintf("asked for going back to deployment %d", q.ID), Reason: q.Reason, Revisions: t.revisions})
-	return started, err
+	a := Activity{Kind: audit.KindRollback, Text: fmt.Sprintf("asked for going back to deployment %d", q.ID), Reason: q.Reason, Revisions: t.revisions}
+	return s.startPlanned(ctx, named, reviewed{
+		target: t, digest: q.Digest, revisions: t.revisions, reason: q.Reason, prune: q.Prune, id: q.ID, activity: a,
+	})
 }
 
 // reviewed is a plan that somebody said yes to.
@@ -86,10 +85,35 @@ type reviewed struct {
 	objects   []ResourceRef
 	// id is that of the deployment to go back to.
 	id int64
+	// activity is what is recorded of it.
+	activity Activity
 }
 
 // startPlanned makes the plan again, and starts the operation when it is still the same one.
 func (s *Server) startPlanned(ctx context.Context, named Named, r reviewed) (*v1alpha1.Application, error) {
+	now, err := s.confirmPlan(ctx, r)
+	if err != nil {
+		s.Record(ctx, r.target.app, err, r.activity)
+		return nil, err
+	}
+	return s.start(ctx, startRequest{app: named, action: "sync", activity: r.activity}, func(app *v1alpha1.Application, user string) (*v1alpha1.Operation, error) {
+		// What was planned is of the settings of that moment.
+		if !sameSources(app, r.target) {
+			return nil, fault.New(fault.Conflict, "application %s/%s was changed meanwhile; nothing was started; review it again", app.Namespace, app.Name)
+		}
+		op, err := r.operation(app, user, now.Revisions)
+		if err != nil {
+			return nil, err
+		}
+		if r.reason != "" {
+			op.Info = append(op.Info, &v1alpha1.Info{Name: insight.ReasonInfo, Value: r.reason})
+		}
+		return op, nil
+	})
+}
+
+// confirmPlan makes the plan again, and refuses unless it is the one that was reviewed.
+func (s *Server) confirmPlan(ctx context.Context, r reviewed) (*Plan, error) {
 	if r.digest == "" {
 		return nil, fault.New(fault.Invalid, "the digest of the plan that was reviewed is missing")
 	}
@@ -104,20 +128,7 @@ func (s *Server) startPlanned(ctx context.Context, named Named, r reviewed) (*v1
 		return nil, fault.New(fault.Conflict, "the plan is another one than the one that was reviewed: %s; nothing was started; review it again",
 			s.plans.news(r.digest, r.revisions, now))
 	}
-	return s.start(ctx, named, "sync", false, func(app *v1alpha1.Application, user string) (*v1alpha1.Operation, error) {
-		// What was planned is of the settings of that moment.
-		if !sameSources(app, r.target) {
-			return nil, fault.New(fault.Conflict, "application %s/%s was changed meanwhile; nothing was started; review it again", app.Namespace, app.Name)
-		}
-		op, err := r.operation(app, user, now.Revisions)
-		if err != nil {
-			return nil, err
-		}
-		if r.reason != "" {
-			op.Info = append(op.Info, &v1alpha1.Info{Name: insight.ReasonInfo, Value: r.reason})
-		}
-		return op, nil
-	})
+	return now, nil
 }
 
 // sameSources reports whether an application still is what was planned. The sources of an earlier deployment are its own.
