@@ -121,18 +121,10 @@ func Run(ctx context.Context, cfg Config) error {
 		return fmt.Errorf("set up the controller: %w", err)
 	}
 	clusters.changed = ctl.Changed
-<<<<<<< HEAD
-	record := newAudit(cfg, mgr)
-	if err := recordTransitions(ctx, mgr.GetCache(), record, time.Now); err != nil {
-		return err
-	}
-	return runAll(ctx, cfg, parts{mgr: mgr, env: env, repos: repos, clusters: clusters, ctl: ctl, story: story, record: record})
-=======
 	record := configmap.New(configmap.Options{
 		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Namespace: cfg.Namespace, Writer: rand.Text(), Now: time.Now, Log: cfg.Log,
 	})
 	return runAll(ctx, cfg, parts{mgr: mgr, env: env, repos: repos, clusters: clusters, ctl: ctl, story: story, audit: record})
->>>>>>> main
 }
 
 // parts are what runs side by side.
@@ -143,22 +135,14 @@ type parts struct {
 	clusters *clusters
 	ctl      *controller.Controller
 	story    *reconcile.Reconciler
-<<<<<<< HEAD
-	record   *configmap.Store
-=======
 	audit    *configmap.Store
->>>>>>> main
 }
 
 func runAll(ctx context.Context, cfg Config, p parts) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.clusters.run(ctx) })
 	group.Go(func() error { return servePprof(ctx, cfg) })
-<<<<<<< HEAD
-	group.Go(func() error { return p.record.Run(ctx) })
-=======
 	group.Go(func() error { return p.audit.Run(ctx) })
->>>>>>> main
 	group.Go(func() error {
 		if err := p.mgr.Start(ctx); err != nil {
 			return fmt.Errorf("run the controller: %w", err)
@@ -208,20 +192,13 @@ func newManager(cfg Config) (ctrl.Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-<<<<<<< HEAD
-	byObject, err := withoutRecord()
-	if err != nil {
-		return nil, err
-=======
 	unrecorded, err := labels.Parse("!" + configmap.Label)
 	if err != nil {
 		return nil, fmt.Errorf("select ConfigMaps: %w", err)
->>>>>>> main
 	}
 	mgr, err := ctrl.NewManager(cfg.REST, ctrl.Options{
 		Scheme: scheme,
 		Cache: cache.Options{
-			ByObject:          byObject,
 			DefaultNamespaces: map[string]cache.Config{cfg.Namespace: {}},
 			DefaultTransform:  cache.TransformStripManagedFields(),
 			// The record of what happened is read past the cache: here it would be memory and a reload of the settings each time.

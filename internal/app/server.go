@@ -40,15 +40,9 @@ func newHandler(ctx context.Context, cfg Config, p parts) (*rest.Handler, error)
 	sso := newSingleSignOn(store, access.policy.Load, cfg.Log)
 	services := server.New(server.Options{
 		Client: watching{Client: p.mgr.GetClient(), direct: e.direct}, Reader: p.mgr.GetAPIReader(), Namespace: cfg.Namespace,
-<<<<<<< HEAD
-		Engine: e, Access: access, Recorder: p.record, Audit: p.record, Sessions: sessions{authority: authority, config: store.Config},
-		Build: server.VersionMessage{Version: cfg.Version, GoVersion: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH},
-		Now:   time.Now, Log: cfg.Log,
-=======
 		Engine: e, Access: access, Sessions: sessions{authority: authority, provider: sso, config: store.Config},
 		Build:    server.VersionMessage{Version: cfg.Version, GoVersion: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH},
 		Recorder: p.audit, Audit: p.audit, Now: time.Now, Log: cfg.Log,
->>>>>>> main
 	})
 	var h *rest.Handler
 	h, err = rest.New(rest.Options{
