@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/audit"
 	"github.com/belaycd/belay/internal/insight"
@@ -52,13 +55,13 @@ func TestExplain(t *testing.T) {
 	if out := belay(nil, "app", "plan", "manual"); !strings.Contains(out, "Deployment") || !strings.Contains(out, plan.Digest) {
 		t.Errorf("the table does not name what is in the plan:\n%s", out)
 	}
-	var why insight.Why
-	if belay(&why, "app", "why", "manual", "-o", "json"); why.Status != "Missing" {
+	explain := func() (why insight.Why) { belay(&why, "app", "why", "manual", "-o", "json"); return why }
+	if why := explain(); why.Status != "Missing" {
 		t.Errorf("why before the first sync: %+v", why)
 	}
 	a.Sync(t, v1alpha1.SyncOperation{})
 	a.Wait(t, harness.Healthy(""))
-	if belay(&why, "app", "why", "manual", "-o", "json"); why.Status != "" || len(why.Causes) > 0 {
+	if why := explain(); why.Status != "" || len(why.Causes) > 0 {
 		t.Errorf("why of a good application: %+v", why)
 	}
 
@@ -70,7 +73,7 @@ func TestExplain(t *testing.T) {
 		}
 		return ""
 	})
-	if belay(&why, "app", "why", "manual", "-o", "json"); why.Status != "OutOfSync" || len(why.Causes) == 0 ||
+	if why := explain(); why.Status != "OutOfSync" || len(why.Causes) == 0 ||
 		!slices.ContainsFunc(why.Causes[0].Evidence, func(e insight.Evidence) bool { return e.Kind == "field" }) {
 		t.Errorf("why after a drift: %+v", why)
 	}
@@ -84,6 +87,22 @@ func TestExplain(t *testing.T) {
 		for _, want := range []string{audit.KindSync, audit.KindSynced, audit.KindDrift} {
 			if n := len(slices.DeleteFunc(slices.Clone(kinds), func(k string) bool { return k != want })); n != 1 {
 				return fmt.Errorf("%s is there %d times in %v", want, n, kinds)
+			}
+		}
+		return nil
+	})
+	harness.Eventually(t, "its events tell of it", func(ctx context.Context) error {
+		var events corev1.EventList
+		if err := cluster.List(ctx, &events, client.InNamespace(plane.Namespace), client.MatchingFields{"involvedObject.name": "manual"}); err != nil {
+			return err
+		}
+		var reasons []string
+		for _, e := range events.Items {
+			reasons = append(reasons, e.Reason)
+		}
+		for _, want := range []string{"OperationStarted", "OperationCompleted", "ResourceUpdated"} {
+			if !slices.Contains(reasons, want) {
+				return fmt.Errorf("%s is not in %v", want, reasons)
 			}
 		}
 		return nil
