@@ -28,6 +28,8 @@ type Env struct {
 	Planner PlannerFunc
 	// Prober opens what repositories are tried with. Without it they are not.
 	Prober ProberFunc
+	// Audit opens the record of activities. Without it the command that reads it says so and fails.
+	Audit AuditFunc
 	// Commands are further commands, such as the one that runs the controller.
 	Commands []*cobra.Command
 }
@@ -122,7 +124,7 @@ they stand. The commands below speak with the cluster of the kubeconfig.`,
 	_ = root.RegisterFlagCompletionFunc("kube-context", c.kubeContexts)
 	c.logFlags.bind(root.PersistentFlags())
 	root.AddCommand(c.appCommand(), c.projCommand(), c.repoCommand(), c.repoCredsCommand(), c.certCommand(), c.gpgCommand(), c.clusterCommand(), c.accountCommand(), c.rbacCommand())
-	root.AddCommand(c.installCommand(), c.versionCommand(), c.completionCommand())
+	root.AddCommand(c.auditCommand(), c.installCommand(), c.versionCommand(), c.completionCommand())
 	root.AddCommand(c.Commands...)
 	return root
 }

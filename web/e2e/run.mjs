@@ -124,7 +124,7 @@ await check('keyboard: roll back after looking at the plan', async (fake) => {
   await page.goto(fake.url + app);
   await page.getByRole('link', { name: 'Review and sync' }).first().waitFor();
   await page.keyboard.press('h');
-  await tabTo(page, 'link', /^Roll back to this: deployment 3/);
+  await tabTo(page, 'link', /rollback to deployment 3/);
   await page.keyboard.press('Enter');
   await page.getByRole('heading', { name: 'Roll back to deployment 3' }).waitFor();
   await tabTo(page, 'button', /^Roll back callcenter-ai-prod: 3 changes/);

@@ -62,7 +62,7 @@ function Entry({ entry, until, mayRollBack }: { entry: HistoryEntry; until: stri
             Compare with now
           </button>
           {mayRollBack && !entry.current && (
-            <Link className="button small" to={`${appPath(key, 'review')}?rollback=${entry.id}`} aria-label={`Roll back to this: deployment ${entry.id}, ${commits.map((commit) => short(commit.revision)).join(', ')}`}>
+            <Link className="button small" to={`${appPath(key, 'review')}?rollback=${entry.id}`} aria-label={`Roll back to this: review of the rollback to deployment ${entry.id}, ${commits.map((commit) => short(commit.revision)).join(', ')}`}>
               Roll back to this
             </Link>
           )}

@@ -1,4 +1,4 @@
-import { memo, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
+import { memo, useLayoutEffect, useMemo, useRef, useState } from 'react';
 import { Icon } from '../components/icon';
 import { Health, healthTone, Sync } from '../components/status';
 import { layoutTree, nodeHeight, nodeWidth, visible, type Placed } from '../tree/layout';
@@ -31,17 +31,6 @@ export function TreeView({ name, health, entries, selected, onSelect, onToggle }
     observer.observe(element);
     return () => observer.disconnect();
   }, []);
-  // A tree is read from its root, which stands in the middle of its height.
-  const placed = useRef(false);
-  useEffect(() => {
-    const element = scroll.current;
-    if (!element || placed.current) return;
-    placed.current = true;
-    const root = layout.nodes.find((node) => node.entry.id === '');
-    if (root && layout.height > element.clientHeight * 2) element.scrollTop = 0;
-    else if (root) element.scrollTop = root.y + nodeHeight / 2 - element.clientHeight / 2;
-  }, [layout]);
-
   const nodes = useMemo(() => visible(layout, view.top - beyond, view.top + view.height + beyond), [layout, view]);
   return (
     <div className="tree-scroll" ref={scroll} tabIndex={0} role="group" aria-label="Resource tree; the list view holds the same for screen readers" onScroll={(event) => setView({ top: event.currentTarget.scrollTop, height: event.currentTarget.clientHeight })}>
