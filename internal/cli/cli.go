@@ -28,6 +28,8 @@ type Env struct {
 	Planner PlannerFunc
 	// Prober opens what repositories are tried with. Without it they are not.
 	Prober ProberFunc
+	// Server opens API servers. Without it commands work on the cluster of a kubeconfig alone.
+	Server ServerFunc
 	// Commands are further commands, such as the one that runs the controller.
 	Commands []*cobra.Command
 }
@@ -44,6 +46,7 @@ type Build struct {
 type cli struct {
 	Env
 	kube     kubeFlags
+	server   serverFlags
 	noColor  bool
 	output   string // of the command that runs, for the form of errors
 	logFlags ignoredFlags
@@ -91,7 +94,8 @@ func (c *cli) root() *cobra.Command {
 		Use:   "belay",
 		Short: "Keep Kubernetes clusters in step with Git",
 		Long: `Belay keeps Kubernetes clusters in step with Git. It reads the Application and AppProject resources of Argo CD as
-they stand. The commands below speak with the cluster of the kubeconfig.`,
+they stand. The commands below speak with an API server, as "belay login" or --server names one, or with the cluster of the
+kubeconfig.`,
 		Example: `  # which applications are there, and how are they?
   belay app list
 
@@ -118,10 +122,12 @@ they stand. The commands below speak with the cluster of the kubeconfig.`,
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.PersistentFlags().BoolVar(&c.noColor, "no-color", false, "print without colours and without a live display")
 	c.kube.bind(root.PersistentFlags())
+	c.server.bind(root.PersistentFlags())
 	// Only an unknown flag or a second registration fails, which a start would show.
 	_ = root.RegisterFlagCompletionFunc("kube-context", c.kubeContexts)
 	c.logFlags.bind(root.PersistentFlags())
 	root.AddCommand(c.appCommand(), c.projCommand(), c.repoCommand(), c.repoCredsCommand(), c.certCommand(), c.gpgCommand(), c.clusterCommand())
+	root.AddCommand(c.loginCommand(), c.logoutCommand(), c.reloginCommand(), c.contextCommand())
 	root.AddCommand(c.installCommand(), c.versionCommand(), c.completionCommand())
 	root.AddCommand(c.Commands...)
 	return root

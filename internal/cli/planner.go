@@ -85,12 +85,12 @@ type Manifests struct {
 	Masked []string
 }
 
-// planner opens the engine.
-func (c *cli) planner(ctx context.Context, conn *Connection) (Planner, error) {
-	if c.Planner == nil {
+// Planner implements ControlPlane: the engine runs in this process.
+func (c *Connection) Planner(ctx context.Context) (Planner, error) {
+	if c.planner == nil {
 		return nil, &Failure{Exit: ExitAPI, Code: "NoEngine", Err: errors.New("this program was built without the engine that renders and compares")}
 	}
-	p, err := c.Planner(ctx, conn)
+	p, err := c.planner(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("open engine: %w", err)
 	}
