@@ -91,8 +91,9 @@ check: ## format, vet, staticcheck, architecture and unit tests: before each com
 	$(GO) test ./internal/archtest
 	$(GO) test -short -p $(PARALLEL) -timeout $(TIMEOUT) $(LIGHT)
 
-generate: ## generate deep copies and custom resource definitions; leaves the tree as it is when all is up to date
+generate: ## generate deep copies, custom resource definitions and the OpenAPI document; leaves the tree as it is when all is up to date
 	$(CONTROLLER_GEN) object crd:maxDescLen=0 paths=./api/... output:crd:dir=config/crd
+	$(GO) test ./internal/server/rest -count=1 -run '^TestDocument$$' -args -update
 
 bench: belay belay-sandbox ## measure belay beside the API server's limit: about 3 minutes; BENCHFLAGS="--apps 1000 --objects 4" for the large one
 	$(GO) build -o $(BIN)/bench ./bench

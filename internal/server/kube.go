@@ -82,6 +82,22 @@ func (s *Server) changeApplication(
 	return result, err
 }
 
+// changeRecorded is changeApplication with a record of what came of it. What the caller may not do is recorded where it is
+// refused, and what does not exist is not at all.
+func (s *Server) changeRecorded(
+	ctx context.Context, a Named, action string, done Activity, decide func(*v1alpha1.Application) (map[string]any, error),
+) (*v1alpha1.Application, error) {
+	var seen *v1alpha1.Application
+	app, err := s.changeApplication(ctx, a, action, func(app *v1alpha1.Application) (map[string]any, error) {
+		seen = app
+		return decide(app)
+	})
+	if seen != nil {
+		s.Record(ctx, seen, err, done)
+	}
+	return app, err
+}
+
 // mergePatch returns what makes before into after; nil when they are equal.
 func mergePatch(before, after any) (map[string]any, error) {
 	from, err := json.Marshal(before)

@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/audit"
 	"github.com/belaycd/belay/internal/fault"
 )
 
@@ -17,7 +18,7 @@ func (s *Server) refresh(ctx context.Context, a Named, level string) (*v1alpha1.
 	if level != v1alpha1.RefreshNormal && level != v1alpha1.RefreshHard {
 		level = v1alpha1.RefreshNormal // as Argo CD takes any other word
 	}
-	app, err := s.changeApplication(ctx, a, "get", func(app *v1alpha1.Application) (map[string]any, error) {
+	app, err := s.changeRecorded(ctx, a, "get", Activity{Kind: audit.KindRefresh, Text: "asked for a comparison"}, func(app *v1alpha1.Application) (map[string]any, error) {
 		return map[string]any{"metadata": map[string]any{"annotations": map[string]any{v1alpha1.AnnotationRefresh: level}}}, nil
 	})
 	if err != nil {

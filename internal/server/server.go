@@ -31,9 +31,11 @@ type Options struct {
 	// Recorder keeps what callers did, and Audit is the record; nil where there is none.
 	Recorder audit.Recorder
 	Audit    audit.Log
-	Build    VersionMessage
-	Now      func() time.Time
-	Log      *slog.Logger
+	// Connections tells of clusters and repositories; nil when nothing is known of them here.
+	Connections Connections
+	Build       VersionMessage
+	Now         func() time.Time
+	Log         *slog.Logger
 }
 
 // Server holds the services.
@@ -41,10 +43,15 @@ type Server struct {
 	Options
 	commits commitCache
 	plans   planMemory
+	changes feed
 }
 
 // New returns the service layer.
-func New(o Options) *Server { return &Server{Options: o} }
+func New(o Options) *Server {
+	s := &Server{Options: o}
+	s.changes = feed{client: o.Client, reader: o.Reader, scope: s.scope}
+	return s
+}
 
 // Caller is who asks.
 type Caller struct {

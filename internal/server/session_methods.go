@@ -29,7 +29,12 @@ func (s *Server) CreateSession(ctx context.Context, q *SessionCreateRequest) (To
 	if q.Username == "" || q.Password == "" {
 		return Token{}, fault.New(fault.Unauthenticated, "name and password are needed")
 	}
-	return s.Sessions.Login(ctx, q.Username, q.Password, addressOf(ctx))
+	token, err := s.Sessions.Login(ctx, q.Username, q.Password, addressOf(ctx))
+	if fault.Is(err, fault.Denied) {
+		err = fault.As(fault.Unauthenticated, err) // a refusal of the password is none of a right
+	}
+	s.RecordLogin(ctx, q.Username, addressOf(ctx), err)
+	return token, err
 }
 
 // DeleteSession signs out. Who has no session is signed out already.

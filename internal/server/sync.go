@@ -2,13 +2,17 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/audit"
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/operation"
 	"github.com/belaycd/belay/internal/project"
@@ -54,7 +58,8 @@ type OperationTerminateResponse struct{}
 
 // SyncApplication starts a sync. Manifests from elsewhere than Git need the right to override.
 func (s *Server) SyncApplication(ctx context.Context, q *ApplicationSyncRequest) (*v1alpha1.Application, error) {
-	return s.start(ctx, q.Named, "sync", q.DryRun, func(app *v1alpha1.Application, user string) (*v1alpha1.Operation, error) {
+	a := Activity{Kind: audit.KindSync, Text: "started a sync", Reason: reasonOf(q.Infos), Revisions: q.revisionsAsked()}
+	return s.start(ctx, startRequest{q.Named, "sync", q.DryRun, a}, func(app *v1alpha1.Application, user string) (*v1alpha1.Operation, error) {
 		if len(q.Manifests) > 0 {
 			if err := s.require(ctx, "applications", "override", s.rbacObject(app)); err != nil {
 				return nil, err
@@ -120,7 +125,8 @@ func (q *ApplicationSyncRequest) revisions(sources v1alpha1.ApplicationSources) 
 
 // RollbackApplication goes back to an earlier deployment; 0 is the one before the present.
 func (s *Server) RollbackApplication(ctx context.Context, q *ApplicationRollbackRequest) (*v1alpha1.Application, error) {
-	return s.start(ctx, q.Named, "sync", q.DryRun, func(app *v1alpha1.Application, user string) (*v1alpha1.Operation, error) {
+	a := Activity{Kind: audit.KindRollback, Text: fmt.Sprintf("started a rollback to deployment %d", q.ID)}
+	return s.start(ctx, startRequest{q.Named, "sync", q.DryRun, a}, func(app *v1alpha1.Application, user string) (*v1alpha1.Operation, error) {
 		id := q.ID
 		if id == 0 && !slices.ContainsFunc(app.Status.History, func(h v1alpha1.RevisionHistory) bool { return h.ID == 0 }) {
 			id = operation.Previous
@@ -133,15 +139,26 @@ func (s *Server) RollbackApplication(ctx context.Context, q *ApplicationRollback
 	})
 }
 
+// startRequest is what an operation is started on, by which right, and what is recorded of it.
+type startRequest struct {
+	app      Named
+	action   string
+	dryRun   bool
+	activity Activity
+}
+
 // start writes an operation by the protocol of operations, once windows permit it.
 func (s *Server) start(
-	ctx context.Context, a Named, action string, dryRun bool, build func(*v1alpha1.Application, string) (*v1alpha1.Operation, error),
+	ctx context.Context, r startRequest, build func(*v1alpha1.Application, string) (*v1alpha1.Operation, error),
 ) (*v1alpha1.Application, error) {
 	caller, err := signedIn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	app, err := s.changeApplication(ctx, a, action, func(app *v1alpha1.Application) (map[string]any, error) {
+	if r.dryRun {
+		r.activity.Text += " as a dry run"
+	}
+	app, err := s.changeRecorded(ctx, r.app, r.action, r.activity, func(app *v1alpha1.Application) (map[string]any, error) {
 		if err := operation.Busy(app, s.Now()); err != nil {
 			return nil, err
 		}
@@ -149,7 +166,7 @@ func (s *Server) start(
 		if err != nil {
 			return nil, err
 		}
-		if !dryRun {
+		if !r.dryRun {
 			if err := s.refuseWindow(ctx, app); err != nil {
 				return nil, err
 			}
@@ -162,9 +179,27 @@ func (s *Server) start(
 	return s.shown(app), nil
 }
 
+// reasonOf is the reason that a request gives in its information.
+func reasonOf(infos []*v1alpha1.Info) string {
+	for _, i := range infos {
+		if i != nil && strings.EqualFold(i.Name, "reason") {
+			return i.Value
+		}
+	}
+	return ""
+}
+
+// revisionsAsked are those that the request names.
+func (q *ApplicationSyncRequest) revisionsAsked() []string {
+	if q.Revision != "" {
+		return []string{q.Revision}
+	}
+	return q.Revisions
+}
+
 // TerminateOperation ends the running operation.
 func (s *Server) TerminateOperation(ctx context.Context, q *OperationTerminateRequest) (*OperationTerminateResponse, error) {
-	_, err := s.changeApplication(ctx, q.Named, "sync", operation.Terminate)
+	_, err := s.changeRecorded(ctx, q.Named, "sync", Activity{Kind: audit.KindTerminate, Text: "ended the running operation"}, operation.Terminate)
 	if err != nil {
 		return nil, err
 	}
@@ -192,4 +227,13 @@ func (s *Server) refuseWindow(ctx context.Context, app *v1alpha1.Application) er
 		return err
 	}
 	return operation.Window(project.New(p).Windows(app), app, s.Now(), func(at time.Time) string { return at.UTC().Format(time.RFC3339) })
+}
+
+// position reads the position of one of n sources, counted from 1, as an index.
+func position(text string, n int) (int, error) {
+	at, err := strconv.Atoi(text)
+	if err != nil || at < 1 || at > n {
+		return 0, fault.New(fault.Invalid, "source position %q: the application has %d sources, counted from 1", text, n)
+	}
+	return at - 1, nil
 }

@@ -35,6 +35,16 @@ func (s *Server) Deployments(ctx context.Context, q *DeploymentQuery) (*Deployme
 	if err != nil {
 		return nil, err
 	}
+	out, err := s.deployments(ctx, apps.Items)
+	if err != nil {
+		return nil, err
+	}
+	out.Cursor = cursorOf(apps.Items)
+	return out, nil
+}
+
+// deployments are the rows of applications that the caller may see.
+func (s *Server) deployments(ctx context.Context, apps []v1alpha1.Application) (*DeploymentList, error) {
 	naming, err := s.naming(ctx)
 	if err != nil {
 		return nil, err
@@ -43,11 +53,11 @@ func (s *Server) Deployments(ctx context.Context, q *DeploymentQuery) (*Deployme
 	if err != nil {
 		return nil, err
 	}
-	out := &DeploymentList{Cursor: apps.ResourceVersion}
-	out.Items, out.Environments = insight.Deployments(apps.Items, naming)
-	byKey := make(map[client.ObjectKey]*v1alpha1.Application, len(apps.Items))
-	for i := range apps.Items {
-		byKey[client.ObjectKeyFromObject(&apps.Items[i])] = &apps.Items[i]
+	out := &DeploymentList{}
+	out.Items, out.Environments = insight.Deployments(apps, naming)
+	byKey := make(map[client.ObjectKey]*v1alpha1.Application, len(apps))
+	for i := range apps {
+		byKey[client.ObjectKeyFromObject(&apps[i])] = &apps[i]
 	}
 	var commits []wanted
 	for i := range out.Items {

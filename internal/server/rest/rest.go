@@ -83,6 +83,9 @@ func New(o Options) (*Handler, error) {
 	for _, r := range table {
 		mux.Handle(r.Method+" "+r.Path, h.endpoint(r))
 	}
+	if err := h.publish(mux, table); err != nil {
+		return nil, err
+	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok")) }) // the caller is gone
 	if o.Webhook != nil {
 		mux.Handle("POST /api/webhook", o.Webhook)

@@ -16,6 +16,8 @@ type Route struct {
 	// Stream says that the answer is a sequence.
 	Stream bool
 
+	// media is the type of an answer that is no JSON.
+	media             string
 	request, response reflect.Type
 	serve             func(h *Handler, w http.ResponseWriter, r *http.Request) error
 }
