@@ -34,6 +34,7 @@ func run() int {
 		Getenv: os.Getenv, Now: time.Now, Build: build(),
 		Planner:  app.OpenPlanner(os.Environ(), cacheDir(), os.Getenv("BELAY_PLUGINS_DIR")),
 		Prober:   app.OpenProber(os.Environ()),
+		Server:   app.OpenServer,
 		Commands: []*cobra.Command{app.RunCommand(version, os.Environ(), os.Getenv, os.Stderr)},
 	}, os.Args[1:])
 }
