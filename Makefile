@@ -31,16 +31,49 @@ LIGHT = $(shell $(GO) list ./... | grep -v -e /cmd/belay-sandbox -e /internal/sa
 RACE := ./internal/source/... ./internal/render ./internal/render/plain ./internal/live ./internal/diff/... ./internal/apply \
 	./internal/controller ./internal/reconcile ./internal/health/... ./internal/object/... ./internal/fault/...
 
-.PHONY: help build release $(PROGRAMS) demo kubectl test scenarios test-race lint format check generate bench bench-packages clean
+.PHONY: ui webui web-check web-e2e bench-web help build release $(PROGRAMS) demo kubectl test scenarios test-race lint format check generate bench bench-packages clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 12
 
 build: $(PROGRAMS) ## build every program into bin/
 
 $(PROGRAMS):
 	@mkdir -p $(BIN)
 	$(GO) build $(BUILDFLAGS) -ldflags '$(strip $(LDFLAGS) $(LINK_$@))' -o $(BIN)/$@ ./cmd/$@
+
+# The web interface is a part of belay. A machine without Node builds belay without it, and its pages say how to get them.
+belay: webui
+
+WEB_SOURCES := $(shell find web/src web/public web/build -type f -not -name '*.test.ts*') web/index.html web/vite.config.ts web/tsconfig.json
+NODE_OK      = $(shell command -v npm >/dev/null && node -e 'process.exit(process.versions.node.split(".")[0] >= 20 ? 0 : 1)' 2>/dev/null && echo yes)
+
+webui:
+	@if [[ -z "$(NODE_OK)" ]]; then echo "web interface left out: it needs Node.js 20 or later (make ui)"; \
+	elif ! $(MAKE) -s web/node_modules/.package-lock.json; then echo "web interface left out: npm could not get its packages (make ui)"; \
+	else $(MAKE) -s internal/webui/dist/index.html; fi
+
+ui: internal/webui/dist/index.html ## build the web interface, which belay then embeds (needs Node.js 20 or later)
+
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	cd web && npm ci --no-progress && touch node_modules/.package-lock.json
+
+web/dist/index.html: $(WEB_SOURCES) | web/node_modules/.package-lock.json
+	cd web && npm run --silent build && touch dist/index.html
+
+internal/webui/dist/index.html: web/dist/index.html
+	find internal/webui/dist -mindepth 1 -not -name .keep -delete
+	cp -R web/dist/. internal/webui/dist/
+	touch $@
+
+web-check: web/node_modules/.package-lock.json web/dist/index.html ## types, unit tests and size of the web interface
+	cd web && npm run --silent typecheck && npm run --silent test && npm run --silent budget
+
+web-e2e: web/dist/index.html ## the web interface in Chromium on a server of its own: accessibility, keyboard (needs chromium)
+	cd web && npm run --silent e2e
+
+bench-web: web/dist/index.html ## how soon lists of 5,000 applications and trees of 10,000 resources can be used (needs chromium)
+	cd web && npm run --silent bench
 
 release: ## build static programs that do not depend on where they were built
 	CGO_ENABLED=0 $(MAKE) --no-print-directory build BUILDFLAGS=-trimpath LDFLAGS='-s -w'
@@ -103,4 +136,5 @@ bench-packages: ## run the benchmarks of the packages
 	$(GO) test -run '^$$' -bench . -benchmem -p 1 -timeout $(TIMEOUT) $(LIGHT)
 
 clean: ## remove what was built and the demo's data
-	rm -rf $(BIN) $(CURDIR)/.demo
+	rm -rf $(BIN) $(CURDIR)/.demo $(CURDIR)/web/dist
+	find internal/webui/dist -mindepth 1 -not -name .keep -delete

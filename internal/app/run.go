@@ -3,6 +3,7 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/go-logr/logr"
 	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	apiruntime "k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -22,6 +25,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/audit/configmap"
 	"github.com/belaycd/belay/internal/controller"
 	"github.com/belaycd/belay/internal/reconcile"
 )
@@ -117,7 +121,10 @@ func Run(ctx context.Context, cfg Config) error {
 		return fmt.Errorf("set up the controller: %w", err)
 	}
 	clusters.changed = ctl.Changed
-	return runAll(ctx, cfg, parts{mgr: mgr, env: env, repos: repos, clusters: clusters, ctl: ctl, story: story})
+	record := configmap.New(configmap.Options{
+		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Namespace: cfg.Namespace, Writer: rand.Text(), Now: time.Now, Log: cfg.Log,
+	})
+	return runAll(ctx, cfg, parts{mgr: mgr, env: env, repos: repos, clusters: clusters, ctl: ctl, story: story, audit: record})
 }
 
 // parts are what runs side by side.
@@ -128,12 +135,14 @@ type parts struct {
 	clusters *clusters
 	ctl      *controller.Controller
 	story    *reconcile.Reconciler
+	audit    *configmap.Store
 }
 
 func runAll(ctx context.Context, cfg Config, p parts) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.clusters.run(ctx) })
 	group.Go(func() error { return servePprof(ctx, cfg) })
+	group.Go(func() error { return p.audit.Run(ctx) })
 	group.Go(func() error {
 		if err := p.mgr.Start(ctx); err != nil {
 			return fmt.Errorf("run the controller: %w", err)
@@ -146,6 +155,9 @@ func runAll(ctx context.Context, cfg Config, p parts) error {
 			return ctx.Err()
 		}
 		if err := p.env.watch(ctx, p.mgr.GetCache(), p.ctl); err != nil {
+			return err
+		}
+		if err := watchActivities(ctx, p.mgr.GetCache(), p); err != nil {
 			return err
 		}
 		inner, ctx := errgroup.WithContext(ctx)
@@ -180,11 +192,17 @@ func newManager(cfg Config) (ctrl.Manager, error) {
 	if err != nil {
 		return nil, err
 	}
+	unrecorded, err := labels.Parse("!" + configmap.Label)
+	if err != nil {
+		return nil, fmt.Errorf("select ConfigMaps: %w", err)
+	}
 	mgr, err := ctrl.NewManager(cfg.REST, ctrl.Options{
 		Scheme: scheme,
 		Cache: cache.Options{
 			DefaultNamespaces: map[string]cache.Config{cfg.Namespace: {}},
 			DefaultTransform:  cache.TransformStripManagedFields(),
+			// The record of what happened is read past the cache: here it would be memory and a reload of the settings each time.
+			ByObject: map[client.Object]cache.ByObject{&corev1.ConfigMap{}: {Label: unrecorded}},
 		},
 		Client:                 client.Options{FieldOwner: "belay"},
 		Metrics:                metricsserver.Options{BindAddress: orOff(cfg.MetricsAddr)},

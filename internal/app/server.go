@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"runtime"
 	"time"
 
@@ -10,8 +11,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/belaycd/belay/internal/identity"
+	"github.com/belaycd/belay/internal/identity/oidc"
 	"github.com/belaycd/belay/internal/server"
 	"github.com/belaycd/belay/internal/server/rest"
+	"github.com/belaycd/belay/internal/webui"
 )
 
 // newHandler puts together what is served at Address. The cache is in view.
@@ -34,13 +37,25 @@ func newHandler(ctx context.Context, cfg Config, p parts) (*rest.Handler, error)
 	if err != nil {
 		return nil, err
 	}
+	sso := newSingleSignOn(store, access.policy.Load, cfg.Log)
 	services := server.New(server.Options{
 		Client: watching{Client: p.mgr.GetClient(), direct: e.direct}, Reader: p.mgr.GetAPIReader(), Namespace: cfg.Namespace,
-		Engine: e, Access: access, Sessions: sessions{authority: authority, config: store.Config},
-		Build: server.VersionMessage{Version: cfg.Version, GoVersion: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH},
-		Now:   time.Now, Log: cfg.Log,
+		Engine: e, Access: access, Sessions: sessions{authority: authority, provider: sso, config: store.Config},
+		Build:    server.VersionMessage{Version: cfg.Version, GoVersion: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH},
+		Recorder: p.audit, Audit: p.audit, Now: time.Now, Log: cfg.Log,
 	})
-	return rest.New(rest.Options{Server: services, Webhook: webhookHandler(ctx, p), Log: cfg.Log})
+	var h *rest.Handler
+	h, err = rest.New(rest.Options{
+		Server: services, Webhook: webhookHandler(ctx, p), UI: webui.Handler("/"), Log: cfg.Log,
+		Mounts: map[string]http.Handler{
+			"GET /auth/login": http.HandlerFunc(sso.begin),
+			"GET " + oidc.CallbackPath: sso.finish(func(w http.ResponseWriter, r *http.Request, who oidc.Identity) {
+				h.SignIn(w, r, who.Token, who.Ends)
+				services.RecordLogin(r.Context(), who.Subject, r.RemoteAddr, nil)
+			}),
+		},
+	})
+	return h, err
 }
 
 // watching reads from the cache and watches past it.

@@ -16,6 +16,7 @@ const keyAnonymous = "users.anonymous.enabled"
 // sessions signs people in with the authority over accounts and tokens. It implements server.Sessions.
 type sessions struct {
 	authority *identity.Authority
+	provider  *singleSignOn
 	// config returns the data of argocd-cm.
 	config func(context.Context) (map[string]string, error)
 }
@@ -42,6 +43,9 @@ func (s sessions) Login(ctx context.Context, username, password, address string)
 
 // Verify implements server.Sessions.
 func (s sessions) Verify(ctx context.Context, token string) (server.Caller, error) {
+	if foreign(token) {
+		return s.verifyForeign(ctx, token)
+	}
 	session, err := s.authority.Verify(ctx, token)
 	if err != nil {
 		return server.Caller{}, unknown(err)
@@ -49,8 +53,34 @@ func (s sessions) Verify(ctx context.Context, token string) (server.Caller, erro
 	return server.Caller{Name: session.Subject, Issuer: identity.Issuer, Session: session.ID, Expires: session.Ends}, nil
 }
 
+// verifyForeign recognises a token of the identity provider, unless its session was ended here.
+func (s sessions) verifyForeign(ctx context.Context, token string) (server.Caller, error) {
+	who, err := s.provider.verify(ctx, token)
+	if fault.Is(err, fault.NotFound) {
+		return server.Caller{}, fault.New(fault.Unauthenticated, "invalid token: no identity provider is set")
+	}
+	if err != nil {
+		return server.Caller{}, unknown(err)
+	}
+	ended, err := s.authority.Revoked(ctx, who.ID)
+	if err != nil {
+		return server.Caller{}, err
+	}
+	if ended {
+		return server.Caller{}, fault.New(fault.Unauthenticated, "invalid token: the session was ended")
+	}
+	return server.Caller{Name: who.Subject, Groups: who.Groups, Issuer: identity.IssuerOf(token), Session: who.ID, Expires: who.Ends}, nil
+}
+
 // Revoke implements server.Sessions.
 func (s sessions) Revoke(ctx context.Context, token string) error {
+	if foreign(token) {
+		who, err := s.provider.verify(ctx, token)
+		if err != nil {
+			return unknown(err)
+		}
+		return s.authority.Revoke(ctx, who.ID, who.Ends)
+	}
 	session, err := s.authority.Verify(ctx, token)
 	if err != nil {
 		return unknown(err)

@@ -31,7 +31,6 @@ func layers() []layer {
 	return []layer{
 		{"api/v1alpha1", 0, pure, "the types are shared with other projects, which must not inherit our dependencies"},
 		{"config", 0, pure, "embedded custom resource definitions are data"},
-		{"web", 0, pure, "the embedded user interface is data"},
 		{"internal/fault", 0, pure, "every stage classifies errors, so that the kinds know no stage"},
 		{"internal/object", 0, pure, "identities are shared by all stages, so that they know no stage"},
 		{"internal/glob", 0, pure, "one meaning of a glob, wherever a setting or a project holds one"},
@@ -59,6 +58,7 @@ func layers() []layer {
 		{"internal/reconcile", 11, pure, "tells the order of the stages and nothing else"},
 		{"internal/controller", 12, world, "watches, queues and requeues"},
 		{"internal/server", 12, world, "answers callers, and serves HTTP"},
+		{"internal/webui", 12, world, "serves the embedded pages, which know the server's API and none of its packages"},
 		{"internal/cli", 12, world, "reads a terminal and writes to it"},
 		{"internal/app", 13, world, "the only importer of implementations"},
 		{"cmd", 14, world, "reads flags and the environment, and exits"},

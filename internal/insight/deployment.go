@@ -3,6 +3,7 @@ package insight
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/mask"
@@ -13,12 +14,12 @@ const Automated = "automated"
 
 // Deployments returns a row for each application, by service, environment and name, and the environments in their order.
 // Window and Can are left to the caller; commits have a revision only.
-func Deployments(apps []v1alpha1.Application, naming Naming) (rows []Deployment, environments []string) {
+func Deployments(apps []v1alpha1.Application, naming Naming, now time.Time) (rows []Deployment, environments []string) {
 	places := naming.places(apps)
 	environments = naming.columns(places)
 	rows = make([]Deployment, len(apps))
 	for i := range apps {
-		rows[i] = deployment(&apps[i])
+		rows[i] = deployment(&apps[i], now)
 		rows[i].Service, rows[i].Environment = places[i].service, places[i].environment
 	}
 	slices.SortStableFunc(rows, func(a, b Deployment) int {
@@ -29,7 +30,7 @@ func Deployments(apps []v1alpha1.Application, naming Naming) (rows []Deployment,
 	return rows, environments
 }
 
-func deployment(app *v1alpha1.Application) Deployment {
+func deployment(app *v1alpha1.Application, now time.Time) Deployment {
 	src, st := MainSource(app), &app.Status
 	d := Deployment{
 		Name: app.Name, Namespace: app.Namespace, Project: app.Spec.ProjectName(), Labels: app.Labels,
@@ -50,7 +51,7 @@ func deployment(app *v1alpha1.Application) Deployment {
 	if st.OperationState != nil {
 		d.Operation = st.OperationState.Phase
 	}
-	at := mainSourceIndex(app)
+	at := MainSourceIndex(app)
 	if n := len(st.History); n > 0 {
 		last := &st.History[n-1]
 		deployed := last.DeployedAt
@@ -62,7 +63,7 @@ func deployment(app *v1alpha1.Application) Deployment {
 			d.Wanted = &Commit{Revision: want}
 		}
 	}
-	d.Problem = mask.Text(Problem(app))
+	d.Problem = Problem(app, now)
 	return d
 }
 
@@ -88,8 +89,8 @@ func missing(r *v1alpha1.ResourceStatus) bool {
 	return r.Health != nil && r.Health.Status == v1alpha1.HealthMissing
 }
 
-// mainSourceIndex is the place of MainSource among the sources.
-func mainSourceIndex(app *v1alpha1.Application) int {
+// MainSourceIndex is the place of MainSource among the sources.
+func MainSourceIndex(app *v1alpha1.Application) int {
 	for i, s := range app.Spec.GetSources() {
 		if !s.IsRefOnly() {
 			return i
@@ -123,4 +124,9 @@ func actorOf(by v1alpha1.OperationInitiator) string {
 		return Automated
 	}
 	return by.Username
+}
+
+// EnvironmentOf is the environment of one application by itself.
+func EnvironmentOf(app *v1alpha1.Application, naming Naming) string {
+	return naming.places([]v1alpha1.Application{*app})[0].environment
 }

@@ -77,7 +77,7 @@ func TestPlaces(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			rows, order := Deployments(tt.apps, tt.naming)
+			rows, order := Deployments(tt.apps, tt.naming, at(0).Time)
 			var got []string
 			for _, r := range rows {
 				got = append(got, fmt.Sprintf("%s/%s/%s", r.Service, r.Environment, r.Name))
@@ -115,7 +115,7 @@ func TestDeployment(t *testing.T) {
 			{Kind: "C", Status: v1alpha1.SyncStatusOutOfSync, Health: &v1alpha1.HealthStatus{Status: v1alpha1.HealthMissing}},
 			{Kind: "D", Status: v1alpha1.SyncStatusSynced}, {Kind: "E", Hook: true}},
 	}
-	rows, _ := Deployments([]v1alpha1.Application{app}, Naming{})
+	rows, _ := Deployments([]v1alpha1.Application{app}, Naming{}, at(0).Time)
 	got := rows[0]
 	got.Problem = "" // has tests of its own
 	deployed := at(2)
@@ -130,10 +130,10 @@ func TestDeployment(t *testing.T) {
 		t.Errorf("row (-want +got):\n%s", d)
 	}
 	app.Status.Sync.Status = v1alpha1.SyncStatusSynced
-	if rows, _ := Deployments([]v1alpha1.Application{app}, Naming{}); rows[0].Wanted != nil {
+	if rows, _ := Deployments([]v1alpha1.Application{app}, Naming{}, at(0).Time); rows[0].Wanted != nil {
 		t.Errorf("a synced application wants %v, although that would change nothing", rows[0].Wanted)
 	}
-	empty, _ := Deployments([]v1alpha1.Application{{}}, Naming{})
+	empty, _ := Deployments([]v1alpha1.Application{{}}, Naming{}, at(0).Time)
 	if empty[0].Sync != v1alpha1.SyncStatusUnknown || empty[0].Health != v1alpha1.HealthUnknown || empty[0].Deployed != nil {
 		t.Errorf("an application that was never looked at: %+v", empty[0])
 	}

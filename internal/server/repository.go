@@ -64,7 +64,8 @@ func (s *Server) ListRepositories(ctx context.Context, q *RepoQuery) (*Repositor
 	}
 	out := &RepositoryList{Items: []Repository{}}
 	for _, l := range settings.ListRepositories(secrets, false) {
-		if q.Repo != "" && !l.Is(q.Repo) || q.AppProject != "" && q.AppProject != l.Project ||
+		if q.Repo != "" && !l.Is(q.Repo) && l.URL() != q.Repo || // with a password it is listed without
+			q.AppProject != "" && q.AppProject != l.Project ||
 			!s.Allowed(ctx, "repositories", "get", scoped(l.Project, l.URL())) {
 			continue
 		}

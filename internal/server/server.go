@@ -53,6 +53,9 @@ func New(o Options) *Server {
 	return s
 }
 
+// Close ends what runs for streams. They end with it.
+func (s *Server) Close() { s.changes.end() }
+
 // Caller is who asks.
 type Caller struct {
 	// Name is the account, the subject of a token (proj:<project>:<role>) or the name that the identity provider gave.

@@ -54,7 +54,7 @@ func (s *Server) deployments(ctx context.Context, apps []v1alpha1.Application) (
 		return nil, err
 	}
 	out := &DeploymentList{}
-	out.Items, out.Environments = insight.Deployments(apps, naming)
+	out.Items, out.Environments = insight.Deployments(apps, naming, s.Now())
 	byKey := make(map[client.ObjectKey]*v1alpha1.Application, len(apps))
 	for i := range apps {
 		byKey[client.ObjectKeyFromObject(&apps[i])] = &apps[i]

@@ -72,6 +72,11 @@ func (h *Handler) addressOf(r *http.Request) string {
 	return host
 }
 
+// SignIn hands a browser the token of a session that began elsewhere, such as at an identity provider.
+func (h *Handler) SignIn(w http.ResponseWriter, r *http.Request, token string, expires time.Time) {
+	h.setCookie(w, r, token, expires)
+}
+
 // setCookie hands a browser its token; an empty one takes it away.
 func (h *Handler) setCookie(w http.ResponseWriter, r *http.Request, token string, expires time.Time) {
 	c := &http.Cookie{

@@ -98,5 +98,12 @@ func belayRoutes(s *server.Server) []Route {
 		call("GET", base+"/deployments", "Belay_Deployments", "Services and environments", s.Deployments),
 		flow(base+"/stream", "Belay_Stream", "Rows of deployments that have become others", s.Stream),
 		call("GET", base+"/applications/{name}/plan", "Belay_Plan", "What a sync would do", s.Plan),
+		call("POST", base+"/applications/{name}/sync", "Belay_PlanSync", "Syncs what was reviewed", s.PlanSync),
+		call("POST", base+"/applications/{name}/rollback", "Belay_PlanRollback", "Goes back to an earlier deployment, as reviewed", s.PlanRollback),
+		call("GET", base+"/applications/{name}/why", "Belay_Why", "Why something is not as it should be", s.Why),
+		call("GET", base+"/applications/{name}/history", "Belay_History", "The deployments", s.History),
+		call("GET", base+"/activities", "Belay_Activities", "What happened, and who did what", s.Activities),
+		call("GET", base+"/compare", "Belay_Compare", "What differs between two applications", s.Compare),
+		call("GET", base+"/search", "Belay_Search", "Applications, objects, images and commits by words", s.Search),
 	}
 }

@@ -1,0 +1,37 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+
+	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/audit"
+)
+
+// watchActivities records what happens to applications, as their status tells it. The leader does; a replica that stands by sees
+// the same.
+func watchActivities(ctx context.Context, c cache.Cache, p parts) error {
+	informer, err := c.GetInformer(ctx, &v1alpha1.Application{})
+	if err != nil {
+		return fmt.Errorf("watch applications: %w", err)
+	}
+	_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{UpdateFunc: func(before, after any) {
+		was, ok := before.(*v1alpha1.Application)
+		is, known := after.(*v1alpha1.Application)
+		if !ok || !known || was.ResourceVersion == is.ResourceVersion || !leads(p) {
+			return
+		}
+		for _, a := range audit.Transitions(was, is, metav1.NewTime(time.Now())) {
+			p.audit.Record(ctx, a)
+		}
+	}})
+	if err != nil {
+		return fmt.Errorf("watch applications: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,20 @@
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import { Router } from 'wouter';
+import { App } from './app';
+import { applyTheme, preferences } from './state/preferences';
+import './styles/tokens.css';
+import './styles/base.css';
+import './styles/layout.css';
+import './styles/deployments.css';
+import './styles/application.css';
+
+applyTheme(preferences.read().theme);
+const base = new URL(document.baseURI).pathname.replace(/\/$/, '');
+createRoot(document.getElementById('root')!).render(
+  <StrictMode>
+    <Router base={base}>
+      <App />
+    </Router>
+  </StrictMode>,
+);
