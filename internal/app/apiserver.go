@@ -8,4 +8,6 @@ import (
 )
 
 // OpenServer opens an API server for the command line.
-func OpenServer(ctx context.Context, o cli.ServerOptions) (cli.Server, error) { return remote.Open(ctx, o) }
+func OpenServer(ctx context.Context, o cli.ServerOptions) (cli.Server, error) {
+	return remote.Open(ctx, o)
+}

@@ -35,6 +35,7 @@ func treeOf(ctx context.Context, cp ControlPlane, app *v1alpha1.Application) (ro
 	if err != nil {
 		return nil, nil, err
 	}
+	owned = slices.DeleteFunc(owned, func(o Owned) bool { return slices.Contains(unlisted(), o.Ref.GroupKind()) })
 	roots = rootsOf(app)
 	grow(roots, owned)
 	return roots, skipped, nil

@@ -98,7 +98,11 @@ func (s *Server) once(ctx context.Context, method, path string, query url.Values
 	case out == nil:
 		return nil
 	}
-	if err := utiljson.Unmarshal(data, out); err != nil {
+	decode := json.Unmarshal
+	if _, object := out.(*map[string]any); object {
+		decode = utiljson.Unmarshal // whole numbers stay whole
+	}
+	if err := decode(data, out); err != nil {
 		return fault.New(fault.Internal, "the answer of %s to %s %s cannot be read: %w", s.base.Host, method, path, err)
 	}
 	return nil
