@@ -67,6 +67,9 @@ func (e *engine) Preview(ctx context.Context, app *v1alpha1.Application, revisio
 	if err != nil {
 		return nil, err
 	}
+	if err := complete(ctx, e.direct, v.Plan); err != nil {
+		return nil, err
+	}
 	out := &server.Preview{Plan: v.Plan, Targets: v.Targets, Conditions: v.Conditions}
 	for _, rev := range v.Revisions {
 		out.Revisions = append(out.Revisions, string(rev))

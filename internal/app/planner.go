@@ -13,6 +13,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/cli"
 	"github.com/belaycd/belay/internal/diff"
@@ -53,7 +55,7 @@ func OpenPlanner(env []string, cacheDir, pluginsDir string) cli.PlannerFunc {
 		ctx, stop := context.WithCancel(ctx)
 		c := newClusters(cfg, e)
 		c.changed = func(live.Event, func(object.Ref) (string, bool), string) {} // nobody waits for changes here
-		p := &planner{env: e, plugins: plugins, repos: repos, clusters: c, stop: stop, done: make(chan error, 1)}
+		p := &planner{direct: conn.Client, env: e, plugins: plugins, repos: repos, clusters: c, stop: stop, done: make(chan error, 1)}
 		go func() { p.done <- c.run(ctx) }()
 		return p, nil
 	}
@@ -61,6 +63,7 @@ func OpenPlanner(env []string, cacheDir, pluginsDir string) cli.PlannerFunc {
 
 // planner implements cli.Planner.
 type planner struct {
+	direct   client.Reader
 	env      *environment
 	plugins  *plugin.Renderer
 	repos    *repositories
@@ -83,6 +86,9 @@ func (p *planner) Close() error {
 func (p *planner) Plan(ctx context.Context, app *v1alpha1.Application, opts cli.PlanOptions) (*cli.Plan, error) {
 	v, err := p.preview(ctx, app, opts)
 	if err != nil {
+		return nil, err
+	}
+	if err := complete(ctx, p.direct, v.Plan); err != nil {
 		return nil, err
 	}
 	out := &cli.Plan{Revisions: revisions(v), Masked: p.masked()}

@@ -79,7 +79,7 @@ type tokenView struct {
 
 // accounts lists the local accounts. Their tokens need permission to read the Secret, and are left out without it.
 func (c *cli) accounts(ctx context.Context, tokens bool) ([]accountView, error) {
-	conn, err := c.connect()
+	conn, err := c.connectCluster()
 	if err != nil {
 		return nil, err
 	}
@@ -244,7 +244,7 @@ func (c *cli) accountInitialPassword() *cobra.Command {
 		Example: "  belay account initial-password",
 		Args:    argCount(0, 0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			conn, err := c.connect()
+			conn, err := c.connectCluster()
 			if err != nil {
 				return err
 			}

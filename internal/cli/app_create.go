@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
@@ -52,7 +52,7 @@ func (c *cli) appCreate() *cobra.Command {
 				}
 				o.name = args[0]
 			}
-			conn, err := c.connect()
+			conn, err := c.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -73,7 +73,7 @@ func (c *cli) appCreate() *cobra.Command {
 	return cmd
 }
 
-func (c *cli) create(ctx context.Context, conn *Connection, o *createOptions) error {
+func (c *cli) create(ctx context.Context, conn ControlPlane, o *createOptions) error {
 	if err := o.spec.extras.read(ctx, c); err != nil {
 		return err
 	}
@@ -196,30 +196,28 @@ func (o *createOptions) prepare(u *unstructured.Unstructured, fallback string) (
 	return &app, nil
 }
 
-func (c *cli) createOne(ctx context.Context, conn *Connection, o *createOptions, u *unstructured.Unstructured) error {
-	app, err := o.prepare(u, conn.Namespace)
+func (c *cli) createOne(ctx context.Context, conn ControlPlane, o *createOptions, u *unstructured.Unstructured) error {
+	app, err := o.prepare(u, conn.Home())
 	if err != nil {
 		return err
 	}
 	if unknown := unknownFields(u); unknown != "" {
 		fmt.Fprintf(c.Err, "warning: application '%s': %s\n", clean(app.Name), clean(unknown))
 	}
-	rctx, cancel := conn.request(ctx)
-	defer cancel()
 	raw, err := withSpec(u, app)
 	if err != nil {
 		return err
 	}
-	err = conn.Client.Create(rctx, raw)
+	created, err := conn.CreateApplication(ctx, raw, CreateOptions{Validate: o.validate})
 	if err == nil {
-		return c.printCreated(raw, "created", o.output)
+		return c.printCreated(created, "created", o.output)
 	}
-	if !apierrors.IsAlreadyExists(err) {
+	if !errors.Is(err, ErrExists) {
 		return fmt.Errorf("create application %s: %w", qualified(app), err)
 	}
 	word := "unchanged"
 	key := appKey{Namespace: app.Namespace, Name: app.Name}
-	_, err = conn.changeApp(ctx, key, func(have *v1alpha1.Application) (map[string]any, error) {
+	_, err = changeApp(ctx, conn, key, func(have *v1alpha1.Application) (map[string]any, error) {
 		patch, err := replaceSpec(have, app)
 		if err != nil || patch == nil {
 			return nil, err
@@ -235,7 +233,7 @@ func (c *cli) createOne(ctx context.Context, conn *Connection, o *createOptions,
 	if err != nil {
 		return fmt.Errorf("create application %s: %w", qualified(app), err)
 	}
-	if raw, err = conn.getRaw(ctx, key); err != nil {
+	if raw, err = getRaw(ctx, conn, key); err != nil {
 		return err
 	}
 	return c.printCreated(raw, word, o.output)

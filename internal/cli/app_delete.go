@@ -12,13 +12,10 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/mask"
-	"github.com/belaycd/belay/internal/operation"
 )
 
 type deleteOptions struct {
@@ -46,7 +43,7 @@ func (c *cli) appDelete() *cobra.Command {
 			if !slices.Contains([]string{"foreground", "background", "orphan"}, o.propagation) {
 				return usageError("unknown propagation policy %q: it is foreground or background", o.propagation)
 			}
-			conn, err := c.connect()
+			conn, err := c.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -68,11 +65,11 @@ func (c *cli) appDelete() *cobra.Command {
 	return cmd
 }
 
-func (c *cli) delete(ctx context.Context, conn *Connection, keys []appKey, o *deleteOptions) error {
+func (c *cli) delete(ctx context.Context, conn ControlPlane, keys []appKey, o *deleteOptions) error {
 	asker := newAsker(c)
 	for _, key := range keys {
 		// Look first: nobody wants to confirm the deletion of what does not exist.
-		if _, err := conn.getApp(ctx, key); err != nil {
+		if _, err := getApp(ctx, conn, key); err != nil {
 			return err
 		}
 		what := "and all its resources"
@@ -90,7 +87,7 @@ func (c *cli) delete(ctx context.Context, conn *Connection, keys []appKey, o *de
 				continue
 			}
 		}
-		if err := conn.deleteApp(ctx, key, o); err != nil {
+		if err := conn.DeleteApplication(ctx, key, o.cascade, o.propagation); err != nil {
 			return fmt.Errorf("delete application %s: %w", key, err)
 		}
 		if o.wait {
@@ -103,36 +100,14 @@ func (c *cli) delete(ctx context.Context, conn *Connection, keys []appKey, o *de
 	return nil
 }
 
-// deleteApp sets the finalizer that says what becomes of the objects, then deletes.
-func (c *Connection) deleteApp(ctx context.Context, key appKey, o *deleteOptions) error {
-	app, err := c.changeApp(ctx, key, func(app *v1alpha1.Application) (map[string]any, error) {
-		want := operation.Finalizers(app.Finalizers, o.cascade, o.propagation)
-		if slices.Equal(want, app.Finalizers) || app.DeletionTimestamp != nil && o.cascade {
-			return nil, nil // finalizers cannot be added to what is being deleted
-		}
-		return map[string]any{"metadata": map[string]any{"finalizers": want}}, nil
-	})
-	if err != nil {
-		return err
-	}
-	rctx, cancel := c.request(ctx)
-	defer cancel()
-	// The object whose finalizers were settled, and no other of that name.
-	err = c.Client.Delete(rctx, app, client.Preconditions{UID: &app.UID})
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	return err
-}
-
-func (c *cli) waitGone(ctx context.Context, conn *Connection, key appKey, timeout time.Duration) error {
+func (c *cli) waitGone(ctx context.Context, conn ControlPlane, key appKey, timeout time.Duration) error {
 	bounded, cancel := withTimeout(ctx, timeout)
 	defer cancel()
 	p := c.newProgress("delete " + key.String())
 	defer p.close()
 	p.note("waiting until application %s and what it takes with it are gone", key)
 	var told string
-	err := conn.watchApp(bounded, key, func(app *v1alpha1.Application) (bool, error) {
+	err := conn.WatchApplication(bounded, key, func(app *v1alpha1.Application) (bool, error) {
 		// What holds a deletion up stands in a condition.
 		if app != nil {
 			for _, cond := range app.Status.Conditions {
@@ -188,11 +163,11 @@ func (c *cli) appPatch() *cobra.Command {
 		Args:              argCount(1, 1, "the name of an application"),
 		ValidArgsFunction: c.completeApps(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			conn, err := c.connect()
+			conn, err := c.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
-			key, err := o.key(args[0], conn.Namespace)
+			key, err := o.key(args[0], conn.Home())
 			if err != nil {
 				return err
 			}
@@ -201,14 +176,9 @@ func (c *cli) appPatch() *cobra.Command {
 			if !ok || o.patch == "" {
 				return usageError("--patch is needed, and --type is json or merge")
 			}
-			raw, err := conn.getRaw(cmd.Context(), key)
+			raw, err := conn.PatchApplication(cmd.Context(), key, kind, []byte(o.patch))
 			if err != nil {
-				return err
-			}
-			rctx, cancel := conn.request(cmd.Context())
-			defer cancel()
-			if err := conn.Client.Patch(rctx, raw, client.RawPatch(kind, []byte(o.patch))); err != nil {
-				return fmt.Errorf("patch application %s: %w", key, err)
+				return explained(cmd.Context(), conn, key, err)
 			}
 			return printYAML(c.Out, plainObject(raw))
 		},
@@ -227,17 +197,19 @@ func (c *cli) appConfirmDeletion() *cobra.Command {
 		Args:              argCount(1, 1, "the name of an application"),
 		ValidArgsFunction: c.completeApps(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			conn, err := c.connect()
+			conn, err := c.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
-			key, err := o.key(args[0], conn.Namespace)
+			key, err := o.key(args[0], conn.Home())
 			if err != nil {
 				return err
 			}
 			now := c.Now().UTC().Format(time.RFC3339)
 			annotations := map[string]any{v1alpha1.AnnotationDeletionApproved: now}
-			if _, err := conn.patchApp(cmd.Context(), key, map[string]any{"metadata": map[string]any{"annotations": annotations}}); err != nil {
+			patch := map[string]any{"metadata": map[string]any{"annotations": annotations}}
+			_, err = changeApp(cmd.Context(), conn, key, func(*v1alpha1.Application) (map[string]any, error) { return patch, nil })
+			if err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(c.Out, "Application '%s' updated successfully\n", key.Name)

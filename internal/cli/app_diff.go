@@ -48,11 +48,11 @@ func (c *cli) appDiff() *cobra.Command {
 			if o.diffExitCode < 0 || o.diffExitCode > 255 {
 				return usageError("--diff-exit-code %d is no exit code", o.diffExitCode)
 			}
-			conn, err := c.connect()
+			conn, err := c.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
-			key, err := o.key(args[0], conn.Namespace)
+			key, err := o.key(args[0], conn.Home())
 			if err != nil {
 				return err
 			}
@@ -74,8 +74,8 @@ func (c *cli) appDiff() *cobra.Command {
 	return cmd
 }
 
-func (c *cli) diff(ctx context.Context, conn *Connection, key appKey, o *diffOptions) (err error) {
-	app, err := conn.getApp(ctx, key)
+func (c *cli) diff(ctx context.Context, conn ControlPlane, key appKey, o *diffOptions) (err error) {
+	app, err := getApp(ctx, conn, key)
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func (c *cli) diff(ctx context.Context, conn *Connection, key appKey, o *diffOpt
 		return err
 	}
 	opts.Fresh = o.refresh || o.hardRefresh
-	planner, err := c.planner(ctx, conn)
+	planner, err := conn.Planner(ctx)
 	if err != nil {
 		return err
 	}
@@ -113,8 +113,8 @@ func firstError(errs ...error) error {
 }
 
 // previewSync prints what the sync would change.
-func (c *cli) previewSync(ctx context.Context, conn *Connection, key appKey, o *syncOptions) (found bool, err error) {
-	app, err := conn.getApp(ctx, key)
+func (c *cli) previewSync(ctx context.Context, conn ControlPlane, key appKey, o *syncOptions) (found bool, err error) {
+	app, err := getApp(ctx, conn, key)
 	if err != nil {
 		return false, err
 	}
@@ -122,7 +122,7 @@ func (c *cli) previewSync(ctx context.Context, conn *Connection, key appKey, o *
 	if err != nil {
 		return false, err
 	}
-	planner, err := c.planner(ctx, conn)
+	planner, err := conn.Planner(ctx)
 	if err != nil {
 		return false, err
 	}

@@ -21,17 +21,17 @@ func (c *cli) appEdit() *cobra.Command {
 		Args:              argCount(1, 1, "the name of an application"),
 		ValidArgsFunction: c.completeApps(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			conn, err := c.connect()
+			conn, err := c.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
-			key, err := o.key(args[0], conn.Namespace)
+			key, err := o.key(args[0], conn.Home())
 			if err != nil {
 				return err
 			}
 			return c.edit(cmd.Context(), conn, editing{
 				what:  "application '" + key.Name + "'",
-				read:  func(ctx context.Context) (*unstructured.Unstructured, error) { return conn.getRaw(ctx, key) },
+				read:  func(ctx context.Context) (*unstructured.Unstructured, error) { return getRaw(ctx, conn, key) },
 				check: checkApplication,
 			})
 		},
@@ -64,13 +64,13 @@ func (c *cli) projEdit() *cobra.Command {
 		Args:              argCount(1, 1, "the name of a project"),
 		ValidArgsFunction: c.completeProjects,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			conn, err := c.connect()
+			conn, err := c.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
 			return c.edit(cmd.Context(), conn, editing{
 				what:  "project '" + args[0] + "'",
-				read:  func(ctx context.Context) (*unstructured.Unstructured, error) { return conn.rawProject(ctx, args[0]) },
+				read:  func(ctx context.Context) (*unstructured.Unstructured, error) { return rawProject(ctx, conn, args[0]) },
 				check: checkProject,
 			})
 		},

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/mask"
@@ -43,11 +42,11 @@ func (c *cli) appGet() *cobra.Command {
 		Args:              argCount(1, 1, "the name of an application"),
 		ValidArgsFunction: c.completeApps(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			conn, err := c.connect()
+			conn, err := c.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
-			key, err := o.key(args[0], conn.Namespace)
+			key, err := o.key(args[0], conn.Home())
 			if err != nil {
 				return err
 			}
@@ -64,20 +63,20 @@ func (c *cli) appGet() *cobra.Command {
 	return cmd
 }
 
-func (c *cli) get(ctx context.Context, conn *Connection, key appKey, o getOptions) error {
+func (c *cli) get(ctx context.Context, conn ControlPlane, key appKey, o getOptions) error {
 	if o.refresh || o.hardRefresh {
 		if err := c.refresh(ctx, conn, key, o.hardRefresh, o.timeout.duration()); err != nil {
 			return err
 		}
 	}
 	if o.output == "json" || o.output == "yaml" {
-		raw, err := conn.getRaw(ctx, key)
+		raw, err := getRaw(ctx, conn, key)
 		if err != nil {
 			return err
 		}
 		return printAs(c.Out, o.output, plainObject(raw))
 	}
-	app, err := conn.getApp(ctx, key)
+	app, err := getApp(ctx, conn, key)
 	if err != nil {
 		return err
 	}
@@ -85,7 +84,7 @@ func (c *cli) get(ctx context.Context, conn *Connection, key appKey, o getOption
 		_, err := fmt.Fprintln(c.Out, qualified(app))
 		return err
 	}
-	view := appView{app: app, url: conn.appURL(ctx, app), windows: conn.windowsOf(ctx, app, c.Now()), zone: c.Now().Location(),
+	view := appView{app: app, url: appURL(ctx, conn, app), windows: windowsOf(ctx, conn, app, c.Now()), zone: c.Now().Location(),
 		operation: o.showOperation, params: o.showParams}
 	if err := view.print(c.Out); err != nil {
 		return err
@@ -103,43 +102,16 @@ func (c *cli) get(ctx context.Context, conn *Connection, key appKey, o getOption
 }
 
 // refresh asks the controller to compare again and waits until it has.
-func (c *cli) refresh(ctx context.Context, conn *Connection, key appKey, hard bool, timeout time.Duration) error {
-	level := v1alpha1.RefreshNormal
-	if hard {
-		level = v1alpha1.RefreshHard
-	}
-	annotations := map[string]any{v1alpha1.AnnotationRefresh: level}
-	patch := map[string]any{"metadata": map[string]any{"annotations": annotations}}
-	if _, err := conn.patchApp(ctx, key, patch); err != nil {
-		return err
-	}
+func (c *cli) refresh(ctx context.Context, conn ControlPlane, key appKey, hard bool, timeout time.Duration) error {
 	wait, cancel := withTimeout(ctx, timeout)
 	defer cancel()
-	err := conn.watchApp(wait, key, func(app *v1alpha1.Application) (bool, error) {
-		if app == nil {
-			return true, gone(key)
-		}
-		_, pending := app.Annotations[v1alpha1.AnnotationRefresh]
-		return !pending, nil
-	})
+	err := conn.Refresh(wait, key, hard)
 	if timedOut(ctx, err) {
 		f := &Failure{Exit: ExitAPI, Code: "Timeout", Err: fmt.Errorf("refresh application %s: no answer after %s", key, timeout)}
 		f.Hint = "is a controller running for this namespace? Look at its logs"
 		return f
 	}
-	return err
-}
-
-// appURL is the page of the application in the UI, when argocd-cm says where that is.
-func (c *Connection) appURL(ctx context.Context, app *v1alpha1.Application) string {
-	rctx, cancel := c.request(ctx)
-	defer cancel()
-	var cm corev1.ConfigMap
-	// The address is a courtesy: somebody who may read the application but no ConfigMap sees the rest all the same.
-	if err := c.Client.Get(rctx, appKey{Namespace: c.Namespace, Name: "argocd-cm"}, &cm); err != nil || cm.Data["url"] == "" {
-		return ""
-	}
-	return strings.TrimRight(cm.Data["url"], "/") + "/applications/" + qualified(app)
+	return explained(ctx, conn, key, err)
 }
 
 // appView prints what `app get` shows of an application, except its objects.

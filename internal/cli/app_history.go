@@ -29,15 +29,15 @@ func (c *cli) appHistory() *cobra.Command {
 		Args:              argCount(1, 1, "the name of an application"),
 		ValidArgsFunction: c.completeApps(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			conn, err := c.connect()
+			conn, err := c.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
-			key, err := o.key(args[0], conn.Namespace)
+			key, err := o.key(args[0], conn.Home())
 			if err != nil {
 				return err
 			}
-			app, err := conn.getApp(cmd.Context(), key)
+			app, err := getApp(cmd.Context(), conn, key)
 			if err != nil {
 				return err
 			}

@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/mask"
@@ -45,7 +44,7 @@ func (c *cli) appList() *cobra.Command {
   belay app list -o json | jq -r '.[] | select(.status.sync.status=="OutOfSync") | .metadata.name'`,
 		Args: argCount(0, 0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			conn, err := c.connect()
+			conn, err := c.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -64,8 +63,8 @@ func (c *cli) appList() *cobra.Command {
 }
 
 // list prints the applications that o selects.
-func (c *cli) list(ctx context.Context, conn *Connection, o listOptions) error {
-	raw, err := conn.listRaw(ctx, o)
+func (c *cli) list(ctx context.Context, conn ControlPlane, o listOptions) error {
+	raw, err := listRaw(ctx, conn, o)
 	if err != nil {
 		return err
 	}
@@ -88,48 +87,9 @@ func (c *cli) list(ctx context.Context, conn *Connection, o listOptions) error {
 		return printAs(c.Out, o.output, kept)
 	}
 	if len(apps) == 0 {
-		fmt.Fprintf(c.Err, "no application matches in %s; -A looks in all namespaces\n", firstOf(o.appNamespace, conn.Namespace))
+		fmt.Fprintf(c.Err, "no application matches in %s; -A looks in all namespaces\n", firstOf(o.appNamespace, conn.Home()))
 	}
 	return printApps(c.Out, apps, o.output == "name")
-}
-
-// listRaw reads all pages, sorted by namespace and name.
-func (c *Connection) listRaw(ctx context.Context, o listOptions) ([]unstructured.Unstructured, error) {
-	selector, err := labels.Parse(o.selector)
-	if err != nil {
-		return nil, usageError("parse selector %q: %w", o.selector, err)
-	}
-	opts := []client.ListOption{client.MatchingLabelsSelector{Selector: selector}, client.Limit(listPage)}
-	if !o.allNamespaces {
-		namespace := o.appNamespace
-		if namespace == "" {
-			namespace = c.Namespace
-		}
-		opts = append(opts, client.InNamespace(namespace))
-	}
-	var items []unstructured.Unstructured
-	next := ""
-	for {
-		page := &unstructured.UnstructuredList{}
-		page.SetGroupVersionKind(v1alpha1.GroupVersion().WithKind(v1alpha1.ApplicationKind + "List"))
-		rctx, cancel := c.request(ctx)
-		err := c.Client.List(rctx, page, append(opts, client.Continue(next))...)
-		cancel()
-		if err != nil {
-			return nil, fmt.Errorf("list applications: %w", err)
-		}
-		items = append(items, page.Items...)
-		if next = page.GetContinue(); next == "" {
-			break
-		}
-	}
-	sort.SliceStable(items, func(i, j int) bool {
-		if items[i].GetNamespace() != items[j].GetNamespace() {
-			return items[i].GetNamespace() < items[j].GetNamespace()
-		}
-		return items[i].GetName() < items[j].GetName()
-	})
-	return items, nil
 }
 
 func (o *listOptions) matches(app *v1alpha1.Application) bool {
@@ -210,9 +170,32 @@ func conditionsWord(conditions []v1alpha1.ApplicationCondition) string {
 	return orNone(strings.Join(words, ","))
 }
 
+// listRaw reads the applications that o selects by namespace and labels, sorted by namespace and name.
+func listRaw(ctx context.Context, cp ControlPlane, o listOptions) ([]unstructured.Unstructured, error) {
+	selector, err := labels.Parse(o.selector)
+	if err != nil {
+		return nil, usageError("parse selector %q: %w", o.selector, err)
+	}
+	namespace := ""
+	if !o.allNamespaces {
+		namespace = firstOf(o.appNamespace, cp.Home())
+	}
+	items, err := cp.ListApplications(ctx, namespace, selector)
+	if err != nil {
+		return nil, err
+	}
+	sort.SliceStable(items, func(i, j int) bool {
+		if items[i].GetNamespace() != items[j].GetNamespace() {
+			return items[i].GetNamespace() < items[j].GetNamespace()
+		}
+		return items[i].GetName() < items[j].GetName()
+	})
+	return items, nil
+}
+
 // selectApps returns the keys of the applications that a selector and projects choose.
-func (c *Connection) selectApps(ctx context.Context, o listOptions) ([]appKey, error) {
-	raw, err := c.listRaw(ctx, o)
+func selectApps(ctx context.Context, cp ControlPlane, o listOptions) ([]appKey, error) {
+	raw, err := listRaw(ctx, cp, o)
 	if err != nil {
 		return nil, err
 	}

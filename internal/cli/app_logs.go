@@ -3,19 +3,13 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/glob"
@@ -48,11 +42,11 @@ func (c *cli) appLogs() *cobra.Command {
 		Args:              argCount(1, 1, "the name of an application"),
 		ValidArgsFunction: c.completeApps(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			conn, err := c.connect()
+			conn, err := c.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
-			key, err := o.key(args[0], conn.Namespace)
+			key, err := o.key(args[0], conn.Home())
 			if err != nil {
 				return err
 			}
@@ -87,17 +81,23 @@ type target struct {
 
 func (t target) String() string { return t.pod + "/" + t.container }
 
-func (c *cli) logs(ctx context.Context, conn *Connection, key appKey, o *logOptions) error {
+func (c *cli) logs(ctx context.Context, conn ControlPlane, key appKey, o *logOptions) error {
 	filter, err := o.lineFilter()
 	if err != nil {
 		return err
 	}
-	app, err := conn.getApp(ctx, key)
+	app, err := getApp(ctx, conn, key)
 	if err != nil {
 		return err
 	}
-	owners := newOwners(conn, app, o)
-	pods, err := owners.pods(ctx)
+	var selected []object.Ref
+	for i := range app.Status.Resources {
+		if ref := refOf(&app.Status.Resources[i]); ref.Namespace != "" && o.selects(ref) {
+			selected = append(selected, ref)
+		}
+	}
+	finder := conn.PodFinder(app, selected)
+	pods, err := finder.Pods(ctx)
 	if err != nil {
 		return err
 	}
@@ -109,16 +109,19 @@ func (c *cli) logs(ctx context.Context, conn *Connection, key appKey, o *logOpti
 		return &Failure{Exit: ExitAPI, Code: "NoPods", Err: fmt.Errorf("application %s has no pod that the flags select", key),
 			Hint: "belay app get " + key.String() + " -o tree shows its pods"}
 	}
-	core, err := kubernetes.NewForConfig(conn.Config)
-	if err != nil {
-		return fmt.Errorf("connect to %s: %w", conn.Config.Host, err)
-	}
-	r := &logReader{pods: core.CoreV1(), options: o, filter: filter, out: c.Out, note: c.noteTo, prefix: o.prefix || len(targets) > 1}
+	r := &logReader{open: openPodLog(conn, app), options: o, filter: filter, out: c.Out, note: c.noteTo, prefix: o.prefix || len(targets) > 1}
 	if !o.follow {
 		return r.merge(ctx, targets)
 	}
 	r.prefix = true
-	return r.follow(ctx, owners, targets)
+	return r.follow(ctx, finder, targets)
+}
+
+// openPodLog opens the logs of containers of an application.
+func openPodLog(conn ControlPlane, app *v1alpha1.Application) func(context.Context, target, *corev1.PodLogOptions) (io.ReadCloser, error) {
+	return func(ctx context.Context, t target, o *corev1.PodLogOptions) (io.ReadCloser, error) {
+		return conn.PodLog(ctx, app, object.Ref{Kind: "Pod", Namespace: t.namespace, Name: t.pod}, o)
+	}
 }
 
 // noteTo prints a remark about one container.
@@ -212,31 +215,6 @@ func (o *logOptions) podLogOptions(t target, fresh bool) *corev1.PodLogOptions {
 	return opts
 }
 
-// owners finds the pods of an application by climbing their owner references, so that it works for every kind that makes
-// pods, through any number of levels.
-type owners struct {
-	conn       *Connection
-	selected   map[object.Ref]bool
-	namespaces []string
-	remote     error
-	known      map[types.UID]bool // whether an object belongs to the selection
-}
-
-func newOwners(conn *Connection, app *v1alpha1.Application, o *logOptions) *owners {
-	w := &owners{conn: conn, selected: map[object.Ref]bool{}, known: map[types.UID]bool{}, remote: refuseRemote(app)}
-	for i := range app.Status.Resources {
-		ref := refOf(&app.Status.Resources[i])
-		if ref.Namespace == "" || !o.selects(ref) {
-			continue
-		}
-		w.selected[ref] = true
-		if !slices.Contains(w.namespaces, ref.Namespace) {
-			w.namespaces = append(w.namespaces, ref.Namespace)
-		}
-	}
-	return w
-}
-
 // selects applies --group, --kind, --name and --namespace to an object of the application.
 func (o *logOptions) selects(r object.Ref) bool {
 	if o.namespace != "" && o.namespace != r.Namespace {
@@ -244,114 +222,4 @@ func (o *logOptions) selects(r object.Ref) bool {
 	}
 	return (o.group == "" || o.group == r.Group) && (o.kind == "" || strings.EqualFold(o.kind, r.Kind)) &&
 		o.names.Match(r.Name)
-}
-
-// pods are the pods of the selection, by namespace and name.
-func (w *owners) pods(ctx context.Context) ([]corev1.Pod, error) {
-	if w.remote != nil {
-		return nil, w.remote
-	}
-	var mine []corev1.Pod
-	for _, namespace := range w.namespaces {
-		var list corev1.PodList
-		rctx, cancel := w.conn.request(ctx)
-		err := w.conn.Client.List(rctx, &list, client.InNamespace(namespace))
-		cancel()
-		if err != nil {
-			return nil, fmt.Errorf("list pods in namespace %s: %w", namespace, err)
-		}
-		if err := w.learn(ctx, list.Items); err != nil {
-			return nil, err
-		}
-		for _, p := range list.Items {
-			if w.owns(&p) {
-				mine = append(mine, p)
-			}
-		}
-	}
-	slices.SortFunc(mine, func(a, b corev1.Pod) int {
-		return strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name)
-	})
-	return mine, nil
-}
-
-// owns decides about a pod whose owners have been learned.
-func (w *owners) owns(p *corev1.Pod) bool {
-	if w.selected[object.Ref{Kind: "Pod", Namespace: p.Namespace, Name: p.Name}] {
-		return true
-	}
-	for _, o := range p.OwnerReferences {
-		if w.known[o.UID] {
-			return true
-		}
-	}
-	return false
-}
-
-// learn climbs from the pods to owners that are not known yet.
-func (w *owners) learn(ctx context.Context, pods []corev1.Pod) error {
-	type step struct {
-		ref       metav1.OwnerReference
-		namespace string
-	}
-	fresh := map[types.UID]step{}
-	for _, p := range pods {
-		for _, o := range p.OwnerReferences {
-			if _, ok := w.known[o.UID]; !ok {
-				fresh[o.UID] = step{o, p.Namespace}
-			}
-		}
-	}
-	steps := make([]step, 0, len(fresh))
-	for _, s := range fresh {
-		steps = append(steps, s)
-	}
-	verdicts := make([]bool, len(steps))
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(parallelReads)
-	for i, s := range steps {
-		g.Go(func() error {
-			var err error
-			verdicts[i], err = w.climb(ctx, s.ref, s.namespace, 0)
-			return err
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	for i, s := range steps {
-		w.known[s.ref.UID] = verdicts[i]
-	}
-	return nil
-}
-
-// climb reports whether an owner or one of its own owners is selected. Owners that are gone or may not be read end the way.
-func (w *owners) climb(ctx context.Context, o metav1.OwnerReference, namespace string, depth int) (bool, error) {
-	gvk := schema.FromAPIVersionAndKind(o.APIVersion, o.Kind)
-	if w.selected[object.Ref{Group: gvk.Group, Kind: gvk.Kind, Namespace: namespace, Name: o.Name}] {
-		return true, nil
-	}
-	if depth >= maxDepth || gvk.Kind == "Node" {
-		return false, nil
-	}
-	var m metav1.PartialObjectMetadata
-	m.SetGroupVersionKind(gvk)
-	rctx, cancel := w.conn.request(ctx)
-	defer cancel()
-	err := w.conn.Client.Get(rctx, appKey{Namespace: namespace, Name: o.Name}, &m)
-	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("get owner %s/%s/%s: %w", gvk.GroupKind(), namespace, o.Name, err)
-	}
-	if m.UID != o.UID {
-		return false, nil
-	}
-	for _, up := range m.OwnerReferences {
-		if mine, err := w.climb(ctx, up, namespace, depth+1); mine || err != nil {
-			return mine, err
-		}
-	}
-	return false, nil
 }

@@ -3,17 +3,15 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/mask"
-	"github.com/belaycd/belay/internal/settings"
 )
 
 // parallelReads bounds the requests that one command has under way.
@@ -44,11 +42,11 @@ func (c *cli) appManifests() *cobra.Command {
 			if o.source == "live" && (o.revision != "" || len(o.revisions) > 0 || o.local != "") {
 				return usageError("--source live has no revision and no local directory")
 			}
-			conn, err := c.connect()
+			conn, err := c.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
-			key, err := o.key(args[0], conn.Namespace)
+			key, err := o.key(args[0], conn.Home())
 			if err != nil {
 				return err
 			}
@@ -61,17 +59,17 @@ func (c *cli) appManifests() *cobra.Command {
 	return cmd
 }
 
-func (c *cli) manifests(ctx context.Context, conn *Connection, key appKey, o *manifestOptions) (err error) {
-	app, err := conn.getApp(ctx, key)
+func (c *cli) manifests(ctx context.Context, conn ControlPlane, key appKey, o *manifestOptions) (err error) {
+	app, err := getApp(ctx, conn, key)
 	if err != nil {
 		return err
 	}
 	if o.source == "live" {
-		live, err := conn.liveObjects(ctx, app)
+		live, err := liveObjects(ctx, conn, app)
 		if err != nil {
 			return err
 		}
-		annotations, err := conn.maskedAnnotations(ctx)
+		annotations, err := conn.MaskedAnnotations(ctx)
 		if err != nil {
 			return err
 		}
@@ -81,7 +79,7 @@ func (c *cli) manifests(ctx context.Context, conn *Connection, key appKey, o *ma
 	if err != nil {
 		return err
 	}
-	planner, err := c.planner(ctx, conn)
+	planner, err := conn.Planner(ctx)
 	if err != nil {
 		return err
 	}
@@ -92,22 +90,6 @@ func (c *cli) manifests(ctx context.Context, conn *Connection, key appKey, o *ma
 	}
 	c.warn(rendered.Warnings)
 	return c.printManifests(rendered.Objects, rendered.Masked)
-}
-
-// maskedAnnotations returns the annotations of Secrets that the settings hide (resource.sensitive.mask.annotations).
-func (c *Connection) maskedAnnotations(ctx context.Context) ([]string, error) {
-	ctx, cancel := c.request(ctx)
-	defer cancel()
-	var cm corev1.ConfigMap
-	err := c.Client.Get(ctx, appKey{Namespace: c.Namespace, Name: settings.ConfigMapName}, &cm)
-	if apierrors.IsNotFound(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read which annotations are secret from ConfigMap %s/%s: %w", c.Namespace, settings.ConfigMapName, err)
-	}
-	s, _ := settings.Parse(cm.Data, nil, nil) // problems are the controller's to tell
-	return s.MaskedAnnotations, nil
 }
 
 // printManifests prints YAML documents with secrets masked.
@@ -124,49 +106,22 @@ func (c *cli) printManifests(objects []*unstructured.Unstructured, annotations [
 }
 
 // liveObjects reads the objects of an application, in the order of its status. Those that do not exist are left out.
-func (c *Connection) liveObjects(ctx context.Context, app *v1alpha1.Application) ([]*unstructured.Unstructured, error) {
-	if err := refuseRemote(app); err != nil {
-		return nil, err
-	}
+func liveObjects(ctx context.Context, cp ControlPlane, app *v1alpha1.Application) ([]*unstructured.Unstructured, error) {
 	found := make([]*unstructured.Unstructured, len(app.Status.Resources))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallelReads)
 	for i, r := range app.Status.Resources {
 		g.Go(func() error {
-			u := &unstructured.Unstructured{}
-			u.SetGroupVersionKind(schema.GroupVersionKind{Group: r.Group, Version: r.Version, Kind: r.Kind})
-			rctx, cancel := c.request(ctx)
-			defer cancel()
-			err := c.Client.Get(rctx, appKey{Namespace: r.Namespace, Name: r.Name}, u)
-			if apierrors.IsNotFound(err) {
+			u, err := cp.LiveObject(ctx, app, refOf(&r), r.Version)
+			if fault.Is(err, fault.NotFound) {
 				return nil
 			}
-			if err != nil {
-				return fmt.Errorf("get %s: %w", refOf(&r), err)
-			}
 			found[i] = u
-			return nil
+			return err
 		})
 	}
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	var live []*unstructured.Unstructured
-	for _, u := range found {
-		if u != nil {
-			live = append(live, u)
-		}
-	}
-	return live, nil
-}
-
-// refuseRemote refuses to look for the objects of an application in the wrong cluster.
-func refuseRemote(app *v1alpha1.Application) error {
-	d := app.Spec.Destination
-	if d.Server == v1alpha1.InClusterServer || d.Name == v1alpha1.InClusterName {
-		return nil
-	}
-	return &Failure{Exit: ExitAPI, Code: "RemoteCluster",
-		Err:  fmt.Errorf("application %s lives in the cluster %q, and this command reads the cluster of the kubeconfig alone", qualified(app), serverOf(app)),
-		Hint: "use kubectl with a context of that cluster"}
+	return slices.DeleteFunc(found, func(u *unstructured.Unstructured) bool { return u == nil }), nil
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -46,7 +47,7 @@ a sync would do the same. The values of fields are shown by "app diff".`,
 			if o.history != noHistory && (o.revision != "" || len(o.revisions) > 0 || o.local != "") {
 				return usageError("--history names its own revisions: it goes with neither --revision nor --local")
 			}
-			conn, err := c.connect()
+			conn, err := c.connectCluster()
 			if err != nil {
 				return err
 			}
@@ -66,7 +67,7 @@ a sync would do the same. The values of fields are shown by "app diff".`,
 }
 
 func (c *cli) review(ctx context.Context, conn *Connection, key appKey, o *reviewOptions) error {
-	app, err := conn.getApp(ctx, key)
+	app, err := getApp(ctx, conn, key)
 	if err != nil {
 		return err
 	}
@@ -90,7 +91,7 @@ func (c *cli) review(ctx context.Context, conn *Connection, key appKey, o *revie
 		App: app, Revisions: found.Revisions, Plan: found.Plan, Hooks: found.Targets.Hooks, Conditions: found.Conditions,
 		Operation: insight.SyncTo(app, found.Revisions, o.history != noHistory), Masked: found.Masked,
 	}
-	if w, err := conn.windowsFor(ctx, app); err == nil {
+	if w, err := windowsFor(ctx, conn, app); err == nil {
 		in.Window = windowText(w.Judge(project.Sync{Manual: true}, c.Now()))
 	}
 	plan, err := insight.NewPlan(in)
@@ -105,12 +106,16 @@ func (c *cli) review(ctx context.Context, conn *Connection, key appKey, o *revie
 
 // compare runs the engine up to the comparison.
 func (c *cli) compare(ctx context.Context, conn *Connection, app *v1alpha1.Application, opts PlanOptions) (found *Comparison, err error) {
-	planner, err := c.planner(ctx, conn)
+	planner, err := conn.Planner(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = firstError(err, planner.Close()) }()
-	return planner.Compare(ctx, app, opts)
+	comparer, ok := planner.(Comparer)
+	if !ok {
+		return nil, &Failure{Exit: ExitAPI, Code: "NoEngine", Err: errors.New("the engine of this program does not compare by itself")}
+	}
+	return comparer.Compare(ctx, app, opts)
 }
 
 // windowText says why no sync is permitted, and when one will be.

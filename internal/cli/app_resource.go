@@ -10,13 +10,11 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/mask"
 	"github.com/belaycd/belay/internal/object"
 )
@@ -44,27 +42,30 @@ func (o *chosenObjects) matches(r object.Ref) bool {
 		(o.name == "" || r.Name == o.name) && (o.namespace == "" || r.Namespace == o.namespace)
 }
 
+// chosen are live objects of an application.
+type chosen struct {
+	app     *v1alpha1.Application
+	objects []*unstructured.Unstructured
+}
+
 // choose reads the objects. One is expected unless many says otherwise.
-func (o *chosenObjects) choose(ctx context.Context, conn *Connection, arg string, many bool) ([]*unstructured.Unstructured, error) {
+func (o *chosenObjects) choose(ctx context.Context, conn ControlPlane, arg string, many bool) (chosen, error) {
 	if o.kind == "" {
-		return nil, usageError("--kind is needed")
+		return chosen{}, usageError("--kind is needed")
 	}
-	key, err := o.key(arg, conn.Namespace)
+	key, err := o.key(arg, conn.Home())
 	if err != nil {
-		return nil, err
+		return chosen{}, err
 	}
-	app, err := conn.getApp(ctx, key)
+	app, err := getApp(ctx, conn, key)
 	if err != nil {
-		return nil, err
-	}
-	if err := refuseRemote(app); err != nil {
-		return nil, err
+		return chosen{}, err
 	}
 	nodes := slices.DeleteFunc(rootsOf(app), func(n *node) bool { return !o.matches(n.ref) })
 	if len(nodes) == 0 {
-		roots, _, err := conn.tree(ctx, app)
+		roots, _, err := treeOf(ctx, conn, app)
 		if err != nil {
-			return nil, err
+			return chosen{}, err
 		}
 		for _, r := range roots {
 			nodes = append(nodes, r.below(o.matches)...)
@@ -72,25 +73,25 @@ func (o *chosenObjects) choose(ctx context.Context, conn *Connection, arg string
 	}
 	var out []*unstructured.Unstructured
 	for _, n := range nodes {
-		u, err := conn.live(ctx, n)
-		if apierrors.IsNotFound(err) {
+		u, err := conn.LiveObject(ctx, app, n.ref, n.version)
+		if fault.Is(err, fault.NotFound) {
 			continue // of the manifests, and not in the cluster
 		}
 		if err != nil {
-			return nil, err
+			return chosen{}, err
 		}
 		out = append(out, u)
 	}
 	switch {
 	case len(out) == 0:
-		return nil, &Failure{Exit: ExitAPI, Code: "ResourceNotFound", Err: fmt.Errorf("application %s has no such object in the cluster", key),
+		return chosen{}, &Failure{Exit: ExitAPI, Code: "ResourceNotFound", Err: fmt.Errorf("application %s has no such object in the cluster", key),
 			Hint: "belay app resources " + key.String() + " -o tree"}
 	case len(out) > 1 && !many:
 		f := usageError("%d objects of application %s match, first of them %s and %s", len(out), key, object.RefOf(out[0]), object.RefOf(out[1]))
 		f.Hint = "name one with --resource-name, --namespace and --group, or take all with --all"
-		return nil, f
+		return chosen{}, f
 	}
-	return out, nil
+	return chosen{app, out}, nil
 }
 
 // below returns the nodes below n, and n, that match.
@@ -105,17 +106,6 @@ func (n *node) below(match func(object.Ref) bool) []*node {
 	return out
 }
 
-func (c *Connection) live(ctx context.Context, n *node) (*unstructured.Unstructured, error) {
-	rctx, cancel := c.request(ctx)
-	defer cancel()
-	u := &unstructured.Unstructured{}
-	u.SetGroupVersionKind(schema.GroupVersionKind{Group: n.ref.Group, Version: n.version, Kind: n.ref.Kind})
-	if err := c.Client.Get(rctx, appKey{Namespace: n.ref.Namespace, Name: n.ref.Name}, u); err != nil {
-		return nil, fmt.Errorf("get %s: %w", n.ref, err)
-	}
-	return u, nil
-}
-
 func (c *cli) appGetResource() *cobra.Command {
 	o := &chosenObjects{}
 	var output string
@@ -127,14 +117,15 @@ func (c *cli) appGetResource() *cobra.Command {
   belay app get-resource callcenter-ai-prod --kind Pod --filter-fields status.phase,spec.nodeName`,
 		Args: argCount(1, 1, "the name of an application"), ValidArgsFunction: c.completeApps(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			conn, err := c.connect()
+			conn, err := c.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
-			objects, err := o.choose(cmd.Context(), conn, args[0], true)
+			found, err := o.choose(cmd.Context(), conn, args[0], true)
 			if err != nil {
 				return err
 			}
+			objects := found.objects
 			for i, u := range objects {
 				u = mask.Object(u)
 				if !managed {
@@ -257,8 +248,8 @@ func (c *cli) appPatchResource() *cobra.Command {
 			if patch == "" || !slices.Contains(kinds, types.PatchType(kind)) {
 				return usageError("--patch is needed, and --patch-type is one of %v", kinds)
 			}
-			return c.eachChosen(cmd.Context(), o, args[0], "patched", func(ctx context.Context, cl client.Client, u *unstructured.Unstructured) error {
-				return cl.Patch(ctx, u, client.RawPatch(types.PatchType(kind), []byte(patch)), client.FieldOwner("belay"))
+			return c.eachChosen(cmd.Context(), o, args[0], "patched", func(ctx context.Context, conn ControlPlane, app *v1alpha1.Application, u *unstructured.Unstructured) error {
+				return conn.PatchObject(ctx, app, u, types.PatchType(kind), []byte(patch))
 			})
 		},
 	}
@@ -280,16 +271,8 @@ func (c *cli) appDeleteResource() *cobra.Command {
   belay app delete-resource callcenter-ai-dev --kind Job --all`,
 		Args: argCount(1, 1, "the name of an application"), ValidArgsFunction: c.completeApps(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.eachChosen(cmd.Context(), o, args[0], "deleted", func(ctx context.Context, cl client.Client, u *unstructured.Unstructured) error {
-				uid := u.GetUID()
-				opts := []client.DeleteOption{client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationForeground)}
-				if force {
-					opts = append(opts, client.GracePeriodSeconds(0))
-				}
-				if orphan {
-					opts = append(opts, client.PropagationPolicy(metav1.DeletePropagationOrphan))
-				}
-				return client.IgnoreNotFound(cl.Delete(ctx, u, opts...))
+			return c.eachChosen(cmd.Context(), o, args[0], "deleted", func(ctx context.Context, conn ControlPlane, app *v1alpha1.Application, u *unstructured.Unstructured) error {
+				return conn.DeleteObject(ctx, app, u, force, orphan)
 			})
 		},
 	}
@@ -302,22 +285,19 @@ func (c *cli) appDeleteResource() *cobra.Command {
 
 // eachChosen does something with each of the chosen objects.
 func (c *cli) eachChosen(
-	ctx context.Context, o *chosenObjects, arg, done string, act func(context.Context, client.Client, *unstructured.Unstructured) error,
+	ctx context.Context, o *chosenObjects, arg, done string, act func(context.Context, ControlPlane, *v1alpha1.Application, *unstructured.Unstructured) error,
 ) error {
-	conn, err := c.connect()
+	conn, err := c.connect(ctx)
 	if err != nil {
 		return err
 	}
-	objects, err := o.choose(ctx, conn, arg, o.all)
+	found, err := o.choose(ctx, conn, arg, o.all)
 	if err != nil {
 		return err
 	}
-	for _, u := range objects {
+	for _, u := range found.objects {
 		ref := object.RefOf(u)
-		rctx, cancel := conn.request(ctx)
-		err := act(rctx, conn.Client, u)
-		cancel()
-		if err != nil {
+		if err := act(ctx, conn, found.app, u); err != nil {
 			return fmt.Errorf("%s is not %s: %w", ref, done, err)
 		}
 		fmt.Fprintf(c.Out, "Resource '%s' %s\n", ref, done)

@@ -20,11 +20,11 @@ func (c *cli) appResources() *cobra.Command {
 		Args:              argCount(1, 1, "the name of an application"),
 		ValidArgsFunction: c.completeApps(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			conn, err := c.connect()
+			conn, err := c.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
-			key, err := o.key(args[0], conn.Namespace)
+			key, err := o.key(args[0], conn.Home())
 			if err != nil {
 				return err
 			}
@@ -36,8 +36,8 @@ func (c *cli) appResources() *cobra.Command {
 	return cmd
 }
 
-func (c *cli) resources(ctx context.Context, conn *Connection, key appKey, output string) error {
-	app, err := conn.getApp(ctx, key)
+func (c *cli) resources(ctx context.Context, conn ControlPlane, key appKey, output string) error {
+	app, err := getApp(ctx, conn, key)
 	if err != nil {
 		return err
 	}

@@ -59,29 +59,29 @@ An application that syncs by itself is refused, because it would return to its t
 }
 
 func (c *cli) rollback(ctx context.Context, arg string, id int64, o rollbackOptions) error {
-	conn, err := c.connect()
+	conn, err := c.connect(ctx)
 	if err != nil {
 		return err
 	}
-	key, err := o.key(arg, conn.Namespace)
+	key, err := o.key(arg, conn.Home())
 	if err != nil {
 		return err
 	}
-	user := conn.whoami(ctx)
 	bounded, cancel := withTimeout(ctx, o.timeout.duration())
 	defer cancel()
 	var chosen *v1alpha1.RevisionHistory
-	app, err := conn.start(bounded, key, func(app *v1alpha1.Application) (*v1alpha1.Operation, error) {
+	app, err := conn.Start(bounded, key, func(app *v1alpha1.Application) (Start, error) {
 		if chosen, err = operation.Deployment(app, id); err != nil {
-			return nil, err
+			return Start{}, err
 		}
-		if err := conn.refuseWindow(bounded, app, c.Now()); err != nil && !o.dryRun {
-			return nil, err
+		if err := refuseWindow(bounded, conn, app, c.Now()); err != nil && !o.dryRun {
+			return Start{}, err
 		}
-		return operation.Rollback(app, chosen, operation.RollbackOptions{Prune: o.prune, DryRun: o.dryRun, Username: user})
+		op, err := operation.Rollback(app, chosen, operation.RollbackOptions{Prune: o.prune, DryRun: o.dryRun})
+		return Start{Operation: op, Deployment: chosen}, err
 	}, c.Now())
 	if err != nil {
-		return fmt.Errorf("roll back application %s: %w", key, err)
+		return fmt.Errorf("roll back application %s: %w", key, explained(ctx, conn, key, err))
 	}
 	fmt.Fprintf(c.Err, "rolling %s back to deployment %d of %s: %s\n", key, chosen.ID,
 		chosen.DeployedAt.In(c.Now().Location()).Format(time.RFC3339), clean(revisionOf(chosen)))
@@ -105,17 +105,17 @@ func revisionOf(h *v1alpha1.RevisionHistory) string {
 
 // completeHistory completes deployment ids, newest first.
 func (c *cli) completeHistory(cmd *cobra.Command, arg string, f appFlags) ([]string, cobra.ShellCompDirective) {
-	conn, err := c.connect()
+	conn, err := c.connect(cmd.Context())
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
-	key, err := f.key(arg, conn.Namespace)
+	key, err := f.key(arg, conn.Home())
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
 	defer cancel()
-	app, err := conn.getApp(ctx, key)
+	app, err := getApp(ctx, conn, key)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}

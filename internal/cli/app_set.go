@@ -26,11 +26,11 @@ func (c *cli) appSet() *cobra.Command {
 		Args:              argCount(1, 1, "the name of an application"),
 		ValidArgsFunction: c.completeApps(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			conn, err := c.connect()
+			conn, err := c.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
-			key, err := o.key(args[0], conn.Namespace)
+			key, err := o.key(args[0], conn.Home())
 			if err != nil {
 				return err
 			}
@@ -38,7 +38,7 @@ func (c *cli) appSet() *cobra.Command {
 				return err
 			}
 			word := "unchanged"
-			_, err = conn.changeApp(cmd.Context(), key, func(app *v1alpha1.Application) (map[string]any, error) {
+			_, err = changeApp(cmd.Context(), conn, key, func(app *v1alpha1.Application) (map[string]any, error) {
 				want := app.DeepCopy()
 				if err := spec.apply(want); err != nil {
 					return nil, err

@@ -78,15 +78,15 @@ func (c *cli) appRemoveSource() *cobra.Command {
 
 // changeSources changes the sources of an application as change does.
 func (c *cli) changeSources(ctx context.Context, o *appFlags, arg, action string, change func(*v1alpha1.Application) error) error {
-	conn, err := c.connect()
+	conn, err := c.connect(ctx)
 	if err != nil {
 		return err
 	}
-	key, err := o.key(arg, conn.Namespace)
+	key, err := o.key(arg, conn.Home())
 	if err != nil {
 		return err
 	}
-	_, err = conn.changeApp(ctx, key, func(app *v1alpha1.Application) (map[string]any, error) {
+	_, err = changeApp(ctx, conn, key, func(app *v1alpha1.Application) (map[string]any, error) {
 		want := app.DeepCopy()
 		if err := change(want); err != nil {
 			return nil, err

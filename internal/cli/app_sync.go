@@ -54,7 +54,7 @@ func (c *cli) appSync() *cobra.Command {
 			if err := o.check(); err != nil {
 				return err
 			}
-			conn, err := c.connect()
+			conn, err := c.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -109,7 +109,7 @@ func (o *syncOptions) check() error {
 	return o.retry.check()
 }
 
-func (c *cli) sync(ctx context.Context, conn *Connection, args []string, o *syncOptions) error {
+func (c *cli) sync(ctx context.Context, conn ControlPlane, args []string, o *syncOptions) error {
 	filter, err := parseResources(o.resources)
 	if err != nil {
 		return err
@@ -118,10 +118,9 @@ func (c *cli) sync(ctx context.Context, conn *Connection, args []string, o *sync
 	if err != nil {
 		return err
 	}
-	user := conn.whoami(ctx)
 	var failures []error
 	for _, key := range keys {
-		if err := c.syncOne(ctx, conn, key, syncRequest{o: o, filter: filter, user: user}); err != nil {
+		if err := c.syncOne(ctx, conn, key, syncRequest{o: o, filter: filter}); err != nil {
 			if len(keys) == 1 || ctx.Err() != nil {
 				return err
 			}
@@ -156,12 +155,11 @@ func (c *cli) confirm(found, yes bool) (bool, error) {
 type syncRequest struct {
 	o         *syncOptions
 	filter    resourceFilter
-	user      string
 	manifests []string
 	labelled  []v1alpha1.SyncOperationResource
 }
 
-func (c *cli) syncOne(ctx context.Context, conn *Connection, key appKey, r syncRequest) error {
+func (c *cli) syncOne(ctx context.Context, conn ControlPlane, key appKey, r syncRequest) error {
 	o := r.o
 	if o.preview || o.previewChanges {
 		found, err := c.previewSync(ctx, conn, key, o)
@@ -183,14 +181,15 @@ func (c *cli) syncOne(ctx context.Context, conn *Connection, key appKey, r syncR
 	}
 	bounded, cancel := withTimeout(ctx, o.timeout.duration())
 	defer cancel()
-	app, err := conn.start(bounded, key, func(app *v1alpha1.Application) (*v1alpha1.Operation, error) {
-		if err := conn.refuseWindow(bounded, app, c.Now()); err != nil && !o.dryRun {
-			return nil, err
+	app, err := conn.Start(bounded, key, func(app *v1alpha1.Application) (Start, error) {
+		if err := refuseWindow(bounded, conn, app, c.Now()); err != nil && !o.dryRun {
+			return Start{}, err
 		}
-		return r.operation(app)
+		op, err := r.operation(app)
+		return Start{Operation: op}, err
 	}, c.Now())
 	if err != nil {
-		return fmt.Errorf("sync application %s: %w", key, err)
+		return fmt.Errorf("sync application %s: %w", key, explained(ctx, conn, key, err))
 	}
 	if o.async {
 		return c.printAsync(app, o.output)
@@ -202,11 +201,11 @@ func (c *cli) syncOne(ctx context.Context, conn *Connection, key appKey, r syncR
 }
 
 // fromPlanner renders what an operation on local manifests or by labels needs.
-func (c *cli) fromPlanner(ctx context.Context, conn *Connection, key appKey, r *syncRequest) (err error) {
+func (c *cli) fromPlanner(ctx context.Context, conn ControlPlane, key appKey, r *syncRequest) (err error) {
 	if r.o.local == "" && len(r.o.labels) == 0 {
 		return nil
 	}
-	app, err := conn.getApp(ctx, key)
+	app, err := getApp(ctx, conn, key)
 	if err != nil {
 		return err
 	}
@@ -214,7 +213,7 @@ func (c *cli) fromPlanner(ctx context.Context, conn *Connection, key appKey, r *
 	if err != nil {
 		return err
 	}
-	planner, err := c.planner(ctx, conn)
+	planner, err := conn.Planner(ctx)
 	if err != nil {
 		return err
 	}
@@ -278,7 +277,7 @@ func (r syncRequest) operation(app *v1alpha1.Application) (*v1alpha1.Operation, 
 	if err := operation.Automated(app, s); err != nil {
 		return nil, err
 	}
-	op := &v1alpha1.Operation{Sync: s, InitiatedBy: v1alpha1.OperationInitiator{Username: r.user}, Retry: o.retry.strategy(app)}
+	op := &v1alpha1.Operation{Sync: s, Retry: o.retry.strategy(app)}
 	for _, kv := range o.info {
 		key, value, _ := strings.Cut(kv, "=")
 		op.Info = append(op.Info, &v1alpha1.Info{Name: key, Value: value})
@@ -332,11 +331,11 @@ type finishOptions struct {
 }
 
 // finish waits for the end of a started operation, prints the final state and gives the outcome.
-func (c *cli) finish(outer, ctx context.Context, conn *Connection, app *v1alpha1.Application, o finishOptions) error {
+func (c *cli) finish(outer, ctx context.Context, conn ControlPlane, app *v1alpha1.Application, o finishOptions) error {
 	p := c.newProgress(o.what + " " + qualified(app))
 	app, err := c.watchOperation(ctx, conn, app, p)
 	if err == nil {
-		app = conn.settleAfter(ctx, app)
+		app = settleAfter(ctx, conn, app)
 		p.show(app)
 	}
 	p.close()

@@ -4,8 +4,6 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-
-	"github.com/belaycd/belay/internal/operation"
 )
 
 func (c *cli) appTerminate() *cobra.Command {
@@ -18,17 +16,16 @@ func (c *cli) appTerminate() *cobra.Command {
 		Args:              argCount(1, 1, "the name of an application"),
 		ValidArgsFunction: c.completeApps(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			conn, err := c.connect()
+			conn, err := c.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
-			key, err := o.key(args[0], conn.Namespace)
+			key, err := o.key(args[0], conn.Home())
 			if err != nil {
 				return err
 			}
-			_, err = conn.changeApp(cmd.Context(), key, operation.Terminate)
-			if err != nil {
-				return fmt.Errorf("terminate operation: %w", err)
+			if err := conn.Terminate(cmd.Context(), key); err != nil {
+				return fmt.Errorf("terminate operation: %w", explained(cmd.Context(), conn, key, err))
 			}
 			_, err = fmt.Fprintf(c.Out, "Application '%s' operation terminating\n", args[0])
 			return err

@@ -33,16 +33,16 @@ func (c *cli) appUnset() *cobra.Command {
 			if !slices.ContainsFunc(unsetNames(), local.Changed) {
 				return usageError("nothing to take out: give one of the flags")
 			}
-			conn, err := c.connect()
+			conn, err := c.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
-			key, err := o.key(args[0], conn.Namespace)
+			key, err := o.key(args[0], conn.Home())
 			if err != nil {
 				return err
 			}
 			word := "unchanged"
-			_, err = conn.changeApp(cmd.Context(), key, func(app *v1alpha1.Application) (map[string]any, error) {
+			_, err = changeApp(cmd.Context(), conn, key, func(app *v1alpha1.Application) (map[string]any, error) {
 				want := app.DeepCopy()
 				chosen, err := (&specFlags{sourcePosition: f.position, sourceName: f.sourceName}).chosenSource(&want.Spec)
 				if err != nil {

@@ -67,7 +67,7 @@ func (c *cli) appWait() *cobra.Command {
 }
 
 func (c *cli) wait(ctx context.Context, args []string, o waitOptions) error {
-	conn, err := c.connect()
+	conn, err := c.connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (c *cli) wait(ctx context.Context, args []string, o waitOptions) error {
 }
 
 // chooseApps reads names, or lists what a selector and projects choose.
-func (c *cli) chooseApps(ctx context.Context, conn *Connection, args []string, o listOptions) ([]appKey, error) {
+func (c *cli) chooseApps(ctx context.Context, conn ControlPlane, args []string, o listOptions) ([]appKey, error) {
 	selected := o.selector != "" || len(o.projects) > 0
 	switch {
 	case len(args) > 0 && selected:
@@ -112,7 +112,7 @@ func (c *cli) chooseApps(ctx context.Context, conn *Connection, args []string, o
 	case len(args) == 0 && !selected:
 		return nil, usageError("give the name of an application, or a selection by -l")
 	case selected:
-		keys, err := conn.selectApps(ctx, o)
+		keys, err := selectApps(ctx, conn, o)
 		if err == nil && len(keys) == 0 {
 			return nil, &Failure{Exit: ExitAPI, Code: "AppNotFound", Err: fmt.Errorf("no application matches the selection"), Hint: "see belay app list"}
 		}
@@ -120,7 +120,7 @@ func (c *cli) chooseApps(ctx context.Context, conn *Connection, args []string, o
 	}
 	keys := make([]appKey, len(args))
 	for i, arg := range args {
-		key, err := o.key(arg, conn.Namespace)
+		key, err := o.key(arg, conn.Home())
 		if err != nil {
 			return nil, err
 		}
@@ -129,18 +129,18 @@ func (c *cli) chooseApps(ctx context.Context, conn *Connection, args []string, o
 	return keys, nil
 }
 
-func (c *cli) waitOne(ctx context.Context, conn *Connection, key appKey, g goal, o waitOptions) error {
+func (c *cli) waitOne(ctx context.Context, conn ControlPlane, key appKey, g goal, o waitOptions) error {
 	p := c.newProgress("wait for " + key.String())
 	var last *v1alpha1.Application
 	var judge judgement
-	err := conn.watchApp(ctx, key, func(app *v1alpha1.Application) (bool, error) {
+	err := conn.WatchApplication(ctx, key, func(app *v1alpha1.Application) (bool, error) {
 		if app == nil {
 			if g.delete {
 				last = nil
 				return true, nil
 			}
 			if last == nil {
-				return true, conn.appNotFound(ctx, key)
+				return true, appNotFound(ctx, conn, key)
 			}
 			return true, gone(key)
 		}
@@ -160,10 +160,10 @@ func (c *cli) waitOne(ctx context.Context, conn *Connection, key appKey, g goal,
 }
 
 // printFinal prints the state that a command ended with.
-func (c *cli) printFinal(ctx context.Context, conn *Connection, app *v1alpha1.Application, format string, only resourceFilter) error {
+func (c *cli) printFinal(ctx context.Context, conn ControlPlane, app *v1alpha1.Application, format string, only resourceFilter) error {
 	switch format {
 	case "json", "yaml":
-		raw, err := conn.getRaw(ctx, appKey{Namespace: app.Namespace, Name: app.Name})
+		raw, err := getRaw(ctx, conn, appKey{Namespace: app.Namespace, Name: app.Name})
 		if err != nil {
 			return err
 		}
@@ -171,7 +171,7 @@ func (c *cli) printFinal(ctx context.Context, conn *Connection, app *v1alpha1.Ap
 	case "jsonl":
 		return nil
 	}
-	view := appView{app: app, url: conn.appURL(ctx, app), windows: conn.windowsOf(ctx, app, c.Now()), zone: c.Now().Location(), operation: true}
+	view := appView{app: app, url: appURL(ctx, conn, app), windows: windowsOf(ctx, conn, app, c.Now()), zone: c.Now().Location(), operation: true}
 	if err := view.print(c.Out); err != nil {
 		return err
 	}
@@ -289,7 +289,7 @@ func degradedHint(app *v1alpha1.Application) string {
 
 // settleAfter waits a little for the comparison that follows an operation, so that the state shown is the new one. A
 // controller that has nothing new to write is no error.
-func (c *Connection) settleAfter(ctx context.Context, app *v1alpha1.Application) *v1alpha1.Application {
+func settleAfter(ctx context.Context, cp ControlPlane, app *v1alpha1.Application) *v1alpha1.Application {
 	fresh := func(a *v1alpha1.Application) bool {
 		op := a.Status.OperationState
 		return op == nil || op.FinishedAt == nil || (a.Status.ReconciledAt != nil && !a.Status.ReconciledAt.Before(op.FinishedAt))
@@ -301,7 +301,7 @@ func (c *Connection) settleAfter(ctx context.Context, app *v1alpha1.Application)
 	bounded, cancel := context.WithTimeout(ctx, settleTime)
 	defer cancel()
 	// Every outcome but a fresher state leaves the one that is known.
-	_ = c.watchApp(bounded, appKey{Namespace: app.Namespace, Name: app.Name}, func(a *v1alpha1.Application) (bool, error) {
+	_ = cp.WatchApplication(bounded, appKey{Namespace: app.Namespace, Name: app.Name}, func(a *v1alpha1.Application) (bool, error) {
 		if a == nil {
 			return true, nil
 		}

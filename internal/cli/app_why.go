@@ -31,7 +31,7 @@ what to do next.`,
 		Args:              argCount(1, 1, "the name of an application"),
 		ValidArgsFunction: c.completeApps(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			conn, err := c.connect()
+			conn, err := c.connectCluster()
 			if err != nil {
 				return err
 			}
@@ -56,12 +56,12 @@ what to do next.`,
 
 // why explains an application. What cannot be read is left out of the explanation, and said on standard error.
 func (c *cli) why(ctx context.Context, conn *Connection, key appKey) (*insight.Why, error) {
-	app, err := conn.getApp(ctx, key)
+	app, err := getApp(ctx, conn, key)
 	if err != nil {
 		return nil, err
 	}
 	in := insight.WhyInput{App: app, Now: c.Now(), ControlPlane: conn.Namespace}
-	if in.Windows, err = conn.windowsFor(ctx, app); err != nil {
+	if in.Windows, err = windowsFor(ctx, conn, app); err != nil {
 		c.warn([]string{"explained without sync windows: " + err.Error()})
 	}
 	if app.Status.Sync.Status == v1alpha1.SyncStatusOutOfSync && c.Planner != nil {
@@ -72,7 +72,7 @@ func (c *cli) why(ctx context.Context, conn *Connection, key appKey) (*insight.W
 			in.Plan, in.Masked = found.Plan, found.Masked
 		}
 	}
-	roots, _, err := conn.tree(ctx, app)
+	roots, _, err := treeOf(ctx, conn, app)
 	if err != nil {
 		c.warn([]string{"explained without what the objects own: " + err.Error()})
 		return insight.Explain(ctx, in, nil), nil

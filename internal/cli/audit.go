@@ -53,7 +53,7 @@ changes of health. The record is kept in ConfigMaps of the control plane, which 
 		if o.query.Limit < 1 || o.query.Limit > 1000 {
 			return usageError("--limit is between 1 and 1000")
 		}
-		conn, err := c.connect()
+		conn, err := c.connectCluster()
 		if err != nil {
 			return err
 		}

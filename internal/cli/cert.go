@@ -175,7 +175,7 @@ func (c *cli) certList() *cobra.Command {
 			if order != "" && order != "hostname" && order != "type" {
 				return usageError("unknown order %q: it is hostname or type", order)
 			}
-			conn, err := c.connect()
+			conn, err := c.connectCluster()
 			if err != nil {
 				return err
 			}
@@ -243,7 +243,7 @@ func (c *cli) certAddTLS() *cobra.Command {
 		Example: "  belay cert add-tls git.example.com --from ca.pem\n  cat ca.pem | belay cert add-tls git.example.com",
 		Args:    argCount(1, 1, "the host name of a server"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			conn, err := c.connect()
+			conn, err := c.connectCluster()
 			if err != nil {
 				return err
 			}
@@ -294,7 +294,7 @@ func (c *cli) certAddSSH() *cobra.Command {
 			if !batch {
 				return usageError("--batch is needed: keys are read as lines of known_hosts")
 			}
-			conn, err := c.connect()
+			conn, err := c.connectCluster()
 			if err != nil {
 				return err
 			}
@@ -388,7 +388,7 @@ func (c *cli) certRemove() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			conn, err := c.connect()
+			conn, err := c.connectCluster()
 			if err != nil {
 				return err
 			}

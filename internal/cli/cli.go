@@ -30,6 +30,8 @@ type Env struct {
 	Prober ProberFunc
 	// Audit opens the record of activities. Without it the command that reads it says so and fails.
 	Audit AuditFunc
+	// Server opens API servers. Without it commands work on the cluster of a kubeconfig alone.
+	Server ServerFunc
 	// Commands are further commands, such as the one that runs the controller.
 	Commands []*cobra.Command
 }
@@ -46,6 +48,7 @@ type Build struct {
 type cli struct {
 	Env
 	kube     kubeFlags
+	server   serverFlags
 	noColor  bool
 	output   string // of the command that runs, for the form of errors
 	logFlags ignoredFlags
@@ -93,7 +96,8 @@ func (c *cli) root() *cobra.Command {
 		Use:   "belay",
 		Short: "Keep Kubernetes clusters in step with Git",
 		Long: `Belay keeps Kubernetes clusters in step with Git. It reads the Application and AppProject resources of Argo CD as
-they stand. The commands below speak with the cluster of the kubeconfig.`,
+they stand. The commands below speak with an API server, as "belay login" or --server names one, or with the cluster of the
+kubeconfig.`,
 		Example: `  # which applications are there, and how are they?
   belay app list
 
@@ -120,10 +124,12 @@ they stand. The commands below speak with the cluster of the kubeconfig.`,
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.PersistentFlags().BoolVar(&c.noColor, "no-color", false, "print without colours and without a live display")
 	c.kube.bind(root.PersistentFlags())
+	c.server.bind(root.PersistentFlags())
 	// Only an unknown flag or a second registration fails, which a start would show.
 	_ = root.RegisterFlagCompletionFunc("kube-context", c.kubeContexts)
 	c.logFlags.bind(root.PersistentFlags())
 	root.AddCommand(c.appCommand(), c.projCommand(), c.repoCommand(), c.repoCredsCommand(), c.certCommand(), c.gpgCommand(), c.clusterCommand(), c.accountCommand(), c.rbacCommand())
+	root.AddCommand(c.loginCommand(), c.logoutCommand(), c.reloginCommand(), c.contextCommand())
 	root.AddCommand(c.auditCommand(), c.installCommand(), c.versionCommand(), c.completionCommand())
 	root.AddCommand(c.Commands...)
 	return root

@@ -85,7 +85,7 @@ func (c *cli) clusterList() *cobra.Command {
 		Use: "list", Aliases: []string{"ls"}, Short: "List destination clusters",
 		Example: "  belay cluster list\n  belay cluster list -o server", Args: argCount(0, 0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			conn, err := c.connect()
+			conn, err := c.connectCluster()
 			if err != nil {
 				return err
 			}
@@ -124,7 +124,7 @@ func (c *cli) clusterGet() *cobra.Command {
 		Use: "get SERVER/NAME", Short: "Show a destination cluster",
 		Example: "  belay cluster get in-cluster\n  belay cluster get https://kubernetes.default.svc -o json", Args: argCount(1, 1, "the address or the name of a cluster"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			conn, err := c.connect()
+			conn, err := c.connectCluster()
 			if err != nil {
 				return err
 			}

@@ -30,6 +30,9 @@ type Connection struct {
 	Namespace string
 	// Timeout bounds one request; 0 means no bound.
 	Timeout time.Duration
+
+	planner PlannerFunc
+	user    *string // who asks, once that was asked for
 }
 
 // request bounds one API request.
@@ -57,18 +60,46 @@ func conflictBackoff() wait.Backoff {
 	return wait.Backoff{Steps: 16, Duration: 10 * time.Millisecond, Factor: 1.3, Jitter: 0.5}
 }
 
-// connect opens the cluster of the kubeconfig. It sends no request.
-func (c *cli) connect() (*Connection, error) {
-	if err := c.refuseServer(); err != nil {
+// connect opens the control plane that the flags, the environment and the saved contexts name: an API server, or without one
+// the cluster of the kubeconfig. For a cluster it sends no request.
+func (c *cli) connect(ctx context.Context) (ControlPlane, error) {
+	target, err := c.target()
+	if err != nil {
 		return nil, err
 	}
+	if target == nil {
+		return c.openCluster()
+	}
+	return c.openServer(ctx, *target)
+}
+
+// connectCluster opens the cluster of the kubeconfig, for commands that an API server cannot serve.
+func (c *cli) connectCluster() (*Connection, error) {
+	target, err := c.target()
+	if err != nil {
+		return nil, err
+	}
+	if target != nil {
+		// Acting on whatever cluster the kubeconfig names in its place could hit the wrong one.
+		f := usageError("%s names the API server %q, and this command needs the cluster of a kubeconfig", target.from, target.Server)
+		f.Hint = "add --core (or ARGOCD_OPTS=--core) to use the kubeconfig in spite of it"
+		return nil, f
+	}
+	return c.openCluster()
+}
+
+func (c *cli) openCluster() (*Connection, error) {
 	config, err := c.restConfig()
 	if err != nil {
 		f := &Failure{Exit: ExitAPI, Code: "NoCluster", Err: fmt.Errorf("read kubeconfig: %w", err)}
-		f.Hint = "name a kubeconfig with --kubeconfig or KUBECONFIG, and a context of it with --kube-context"
+		f.Hint = "name a kubeconfig with --kubeconfig or KUBECONFIG and a context of it with --kube-context, or an API server with: belay login SERVER"
 		return nil, f
 	}
-	return Connect(config, c.kube.namespace, c.kube.requestTimeout.duration())
+	conn, err := Connect(config, c.kube.namespace, c.kube.requestTimeout.duration())
+	if err == nil {
+		conn.planner = c.Env.Planner
+	}
+	return conn, err
 }
 
 // Connect returns a connection to the cluster of config.
@@ -108,21 +139,6 @@ func knownKinds() meta.RESTMapper {
 		m.AddSpecific(v1alpha1.GroupVersion().WithKind(kind), plural, plural, meta.RESTScopeNamespace)
 	}
 	return m
-}
-
-// refuseServer stops a command line that was meant for an API server: acting on whatever cluster the kubeconfig names
-// in its place could hit the wrong one.
-func (c *cli) refuseServer() error {
-	from, server := "--server", c.kube.server
-	if server == "" {
-		from, server = "ARGOCD_SERVER", c.Getenv("ARGOCD_SERVER")
-	}
-	if server == "" || c.kube.core {
-		return nil
-	}
-	f := usageError("%s names the API server %q, and this command speaks with the cluster of the kubeconfig", from, server)
-	f.Hint = "leave it out, or add --core (or ARGOCD_OPTS=--core) to use the kubeconfig in spite of it"
-	return f
 }
 
 // kubeconfigRules says which kubeconfig files count, as kubectl does but from the injected environment.

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
@@ -26,7 +25,7 @@ type editing struct {
 
 // edit opens the spec in the editor until it is accepted or left as it was. Fields that this program does not know are
 // part of the text. What cannot be written is shown again, with the reason.
-func (c *cli) edit(ctx context.Context, conn *Connection, e editing) (err error) {
+func (c *cli) edit(ctx context.Context, conn ControlPlane, e editing) (err error) {
 	raw, err := e.read(ctx)
 	if err != nil {
 		return err
@@ -75,7 +74,7 @@ func (c *cli) editFailed(what string, why error) error {
 }
 
 // write writes the edited spec. A lost race is an answer too: the object as it is now, to be looked at again.
-func (e editing) write(ctx context.Context, conn *Connection, raw *unstructured.Unstructured, text []byte) (*unstructured.Unstructured, bool, error) {
+func (e editing) write(ctx context.Context, conn ControlPlane, raw *unstructured.Unstructured, text []byte) (*unstructured.Unstructured, bool, error) {
 	trimmed := bytes.TrimSpace(text)
 	if bytes.HasPrefix(trimmed, []byte("{")) && !bytes.HasSuffix(trimmed, []byte("}")) {
 		return raw, false, errors.New("there is something behind the closing brace") // which the parser would pass over
@@ -93,8 +92,8 @@ func (e editing) write(ctx context.Context, conn *Connection, raw *unstructured.
 	if err := e.check(after); err != nil {
 		return raw, false, err
 	}
-	changed, err := conn.replace(ctx, raw, after)
-	if apierrors.IsConflict(err) {
+	changed, err := conn.Replace(ctx, raw, after)
+	if conflicting(err) {
 		fresh, rerr := e.read(ctx)
 		if rerr != nil {
 			return raw, false, rerr

@@ -16,7 +16,12 @@ type kubeFlags struct {
 	namespace      string
 	requestTimeout seconds
 	core           bool
-	server         string
+	fs             *pflag.FlagSet
+}
+
+// namespaceGiven reports whether --namespace was set; another value than its default says so, too.
+func (k *kubeFlags) namespaceGiven() bool {
+	return k.namespace != defaultNamespace || k.fs != nil && k.fs.Changed("namespace")
 }
 
 // defaultNamespace is where Applications live unless a flag or their name says otherwise.
@@ -28,29 +33,39 @@ func (k *kubeFlags) bind(fs *pflag.FlagSet) {
 	fs.StringVar(&k.context, "kube-context", "", "kubeconfig context (default: the current one)")
 	fs.StringVarP(&k.namespace, "namespace", "n", defaultNamespace, "namespace of the control plane and of unqualified application names")
 	fs.Var(&k.requestTimeout, "request-timeout", "give up on one API request after this time")
-	fs.BoolVar(&k.core, "core", false, "speak with the cluster directly, as always; also when ARGOCD_SERVER is set")
-	fs.StringVar(&k.server, "server", "", "address of an Argo CD API server; not used by these commands")
-	hide(fs, "server")
+	fs.BoolVar(&k.core, "core", false, "speak with the cluster of the kubeconfig, and with no API server")
+	k.fs = fs
 }
 
-// ignoredFlags are global argocd flags that scripts carry and that have no meaning without an API server in between.
+func (f *serverFlags) bind(fs *pflag.FlagSet) {
+	fs.StringVar(&f.server, "server", "", "address of the API server (default: ARGOCD_SERVER, then the saved context)")
+	fs.StringVar(&f.authToken, "auth-token", "", "token for the API server (default: ARGOCD_AUTH_TOKEN, then that of the saved context)")
+	fs.StringVar(&f.config, "config", "", "file of saved contexts (default: ~/.config/argocd/config)")
+	fs.StringVar(&f.context, "argocd-context", "", "saved context to use (default: the current one)")
+	fs.BoolVar(&f.plaintext, "plaintext", false, "speak HTTP with the API server, without TLS")
+	fs.BoolVar(&f.insecure, "insecure", false, "accept any certificate of the API server")
+	fs.StringVar(&f.rootPath, "grpc-web-root-path", "", "path that a proxy puts in front of those of the API server")
+	fs.StringVar(&f.ca, "server-crt", "", "file with the certificate authority of the API server")
+	fs.StringVar(&f.clientCert, "client-crt", "", "file with a client certificate for the API server")
+	fs.StringVar(&f.clientKey, "client-crt-key", "", "file with the key of --client-crt")
+}
+
+// ignoredFlags are global argocd flags that scripts carry and that have no meaning here: the API server is spoken with by plain
+// HTTP requests, which every proxy passes on.
 type ignoredFlags struct {
-	grpcWeb, insecure, plaintext, portForward       bool
-	logFormat, logLevel, authToken, portForwardNS   string
-	config, grpcWebRoot, clientCert, clientKey, crt string
+	grpcWeb, portForward               bool
+	logFormat, logLevel, portForwardNS string
 }
 
 func (i *ignoredFlags) bind(fs *pflag.FlagSet) {
 	for name, p := range map[string]*bool{
-		"grpc-web": &i.grpcWeb, "insecure": &i.insecure, "plaintext": &i.plaintext, "port-forward": &i.portForward,
+		"grpc-web": &i.grpcWeb, "port-forward": &i.portForward,
 	} {
 		fs.BoolVar(p, name, false, "accepted and ignored")
 		hide(fs, name)
 	}
 	for name, p := range map[string]*string{
-		"logformat": &i.logFormat, "loglevel": &i.logLevel, "auth-token": &i.authToken,
-		"port-forward-namespace": &i.portForwardNS, "config": &i.config, "grpc-web-root-path": &i.grpcWebRoot,
-		"client-crt": &i.clientCert, "client-crt-key": &i.clientKey, "server-crt": &i.crt,
+		"logformat": &i.logFormat, "loglevel": &i.logLevel, "port-forward-namespace": &i.portForwardNS,
 	} {
 		fs.StringVar(p, name, "", "accepted and ignored")
 		hide(fs, name)

@@ -133,7 +133,7 @@ func (c *cli) gpgList() *cobra.Command {
 		Use: "list", Aliases: []string{"ls"}, Short: "List the GnuPG keys that may sign commits",
 		Example: "  belay gpg list", Args: argCount(0, 0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			conn, err := c.connect()
+			conn, err := c.connectCluster()
 			if err != nil {
 				return err
 			}
@@ -161,7 +161,7 @@ func (c *cli) gpgGet() *cobra.Command {
 		Use: "get KEYID", Short: "Show a GnuPG key",
 		Example: "  belay gpg get 4AEE18F83AFDEB23", Args: argCount(1, 1, "the id of a key"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			conn, err := c.connect()
+			conn, err := c.connectCluster()
 			if err != nil {
 				return err
 			}
@@ -191,7 +191,7 @@ func (c *cli) gpgAdd() *cobra.Command {
 			if from == "" {
 				return usageError("--from is needed: a file with armored public keys, or - for standard input")
 			}
-			conn, err := c.connect()
+			conn, err := c.connectCluster()
 			if err != nil {
 				return err
 			}
@@ -235,7 +235,7 @@ func (c *cli) gpgRemove() *cobra.Command {
 		Use: "rm KEYID", Aliases: []string{"remove"}, Short: "Permit a GnuPG key to sign commits no longer",
 		Example: "  belay gpg rm 4AEE18F83AFDEB23", Args: argCount(1, 1, "the id of a key"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			conn, err := c.connect()
+			conn, err := c.connectCluster()
 			if err != nil {
 				return err
 			}

@@ -149,7 +149,7 @@ func projectPatch(raw *unstructured.Unstructured, before, after *v1alpha1.AppPro
 
 // authority issues tokens and changes passwords in the cluster of the kubeconfig: whoever may write its Secrets may do so.
 func (c *cli) authority() (*identity.Authority, error) {
-	conn, err := c.connect()
+	conn, err := c.connectCluster()
 	if err != nil {
 		return nil, err
 	}

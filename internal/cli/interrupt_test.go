@@ -33,8 +33,8 @@ func TestInterruptedWhileWriting(t *testing.T) {
 				return c.Patch(ctx, obj, patch, opts...)
 			},
 		}).Build()}
-	app, err := conn.start(ctx, key, func(*v1alpha1.Application) (*v1alpha1.Operation, error) {
-		return &v1alpha1.Operation{Sync: &v1alpha1.SyncOperation{}}, nil
+	app, err := conn.Start(ctx, key, func(*v1alpha1.Application) (Start, error) {
+		return Start{Operation: &v1alpha1.Operation{Sync: &v1alpha1.SyncOperation{}}}, nil
 	}, time.Now())
 	if err != nil || app.Operation == nil {
 		t.Errorf("%+v, %v", app, err)

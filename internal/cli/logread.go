@@ -14,7 +14,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
-	typedcore "k8s.io/client-go/kubernetes/typed/core/v1"
 )
 
 // maxLine bounds one line of a log; longer ones are cut.
@@ -25,7 +24,7 @@ const followInterval = 2 * time.Second
 
 // logReader reads the logs of containers and prints their lines.
 type logReader struct {
-	pods    typedcore.CoreV1Interface
+	open    func(context.Context, target, *corev1.PodLogOptions) (io.ReadCloser, error)
 	options *logOptions
 	filter  func(string) bool
 	note    func(t target, format string, args ...any)
@@ -50,8 +49,8 @@ type stream struct {
 	order  int
 }
 
-func (r *logReader) open(ctx context.Context, t target, fresh bool) (*stream, error) {
-	body, err := r.pods.Pods(t.namespace).GetLogs(t.pod, r.options.podLogOptions(t, fresh)).Stream(ctx)
+func (r *logReader) stream(ctx context.Context, t target, fresh bool) (*stream, error) {
+	body, err := r.open(ctx, t, r.options.podLogOptions(t, fresh))
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +145,7 @@ func (r *logReader) openAll(ctx context.Context, targets []target) (streams []*s
 	g.SetLimit(parallelReads)
 	for i, t := range targets {
 		g.Go(func() error {
-			s, err := r.open(ctx, t, false)
+			s, err := r.stream(ctx, t, false)
 			slots[i], refusals[i] = s, err
 			return nil
 		})
@@ -196,7 +195,7 @@ func (r *logReader) tooLate(at time.Time) bool {
 }
 
 // follow prints the logs of all containers as they grow, of pods that come later as well, until it is interrupted.
-func (r *logReader) follow(ctx context.Context, w *owners, targets []target) error {
+func (r *logReader) follow(ctx context.Context, w PodFinder, targets []target) error {
 	g, ctx := errgroup.WithContext(ctx)
 	var mu sync.Mutex
 	active := map[target]bool{}
@@ -231,7 +230,7 @@ func (r *logReader) follow(ctx context.Context, w *owners, targets []target) err
 			}
 			return ctx.Err()
 		case <-tick.C:
-			pods, err := w.pods(ctx)
+			pods, err := w.Pods(ctx)
 			if err != nil {
 				continue // an outage of the API does not end the streams
 			}
@@ -259,7 +258,7 @@ func running(pods []corev1.Pod) []corev1.Pod {
 
 // followOne prints one log until it ends. ended is false when there was none to read.
 func (r *logReader) followOne(ctx context.Context, t target, fresh bool) (ended bool, err error) {
-	s, err := r.open(ctx, t, fresh)
+	s, err := r.stream(ctx, t, fresh)
 	if err != nil {
 		return false, nil // waiting to start, or gone: the next look decides
 	}

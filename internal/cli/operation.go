@@ -11,30 +11,10 @@ import (
 
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/mask"
-	"github.com/belaycd/belay/internal/operation"
 )
 
 // controllerPatience is how long an operation may lie untouched before the user is told that nobody takes it.
 const controllerPatience = 10 * time.Second
-
-// start writes an operation to the application by the operation protocol: refuse when one is there, otherwise set it and
-// clear the record of the last one, and begin again when somebody else wrote in between. build decides on the state that
-// is then written to, so what it checks still holds.
-func (c *Connection) start(
-	ctx context.Context, key appKey, build func(*v1alpha1.Application) (*v1alpha1.Operation, error), now time.Time,
-) (*v1alpha1.Application, error) {
-	return c.changeApp(ctx, key, func(app *v1alpha1.Application) (map[string]any, error) {
-		// Busy comes first: what build refuses may be the work of the operation that runs.
-		if err := operation.Busy(app, now); err != nil {
-			return nil, err
-		}
-		op, err := build(app)
-		if err != nil {
-			return nil, err
-		}
-		return operation.Start(app, op, now)
-	})
-}
 
 func toMap(v any) (map[string]any, error) {
 	data, err := json.Marshal(v)
@@ -54,24 +34,28 @@ func shortRevision(r string) string {
 
 // whoami asks the cluster for the name of the user, which the operation then carries. Unknown is no obstacle.
 func (c *Connection) whoami(ctx context.Context) string {
+	if c.user != nil {
+		return *c.user
+	}
 	rctx, cancel := c.request(ctx)
 	defer cancel()
 	review := &authnv1.SelfSubjectReview{}
 	if err := c.Client.Create(rctx, review); err != nil {
 		return ""
 	}
-	return review.Status.UserInfo.Username
+	c.user = &review.Status.UserInfo.Username
+	return *c.user
 }
 
 // watchOperation follows the operation that started left behind until it has ended, and gives the last state seen.
-func (c *cli) watchOperation(ctx context.Context, conn *Connection, started *v1alpha1.Application, p progress) (*v1alpha1.Application, error) {
+func (c *cli) watchOperation(ctx context.Context, conn ControlPlane, started *v1alpha1.Application, p progress) (*v1alpha1.Application, error) {
 	key := appKey{Namespace: started.Namespace, Name: started.Name}
 	last := started
 	patience := time.AfterFunc(controllerPatience, func() {
 		p.note("no controller has taken up the operation for %s: is one running for namespace %s?", controllerPatience, key.Namespace)
 	})
 	defer patience.Stop()
-	err := conn.watchApp(ctx, key, func(app *v1alpha1.Application) (bool, error) {
+	err := conn.WatchApplication(ctx, key, func(app *v1alpha1.Application) (bool, error) {
 		if app == nil {
 			return true, gone(key)
 		}

@@ -19,12 +19,16 @@ import (
 type Planner interface {
 	// Plan says what a sync of app would change now. Objects that would not change may be left out.
 	Plan(ctx context.Context, app *v1alpha1.Application, opts PlanOptions) (*Plan, error)
-	// Compare is the comparison that Plan is made of, in full: what a plan for review and an explanation need.
-	Compare(ctx context.Context, app *v1alpha1.Application, opts PlanOptions) (*Comparison, error)
 	// Manifests renders app as a sync would apply it, tracking marks included.
 	Manifests(ctx context.Context, app *v1alpha1.Application, opts PlanOptions) (*Manifests, error)
 	// Close gives back what the engine holds. It is called once, after the last result has been printed.
 	Close() error
+}
+
+// Comparer is a Planner that compares in this process.
+type Comparer interface {
+	// Compare is the comparison that Plan is made of, in full: what a plan for review and an explanation need.
+	Compare(ctx context.Context, app *v1alpha1.Application, opts PlanOptions) (*Comparison, error)
 }
 
 // PlannerFunc opens an engine on the cluster of conn.
@@ -98,12 +102,12 @@ type Manifests struct {
 	Masked []string
 }
 
-// planner opens the engine.
-func (c *cli) planner(ctx context.Context, conn *Connection) (Planner, error) {
-	if c.Planner == nil {
+// Planner implements ControlPlane: the engine runs in this process.
+func (c *Connection) Planner(ctx context.Context) (Planner, error) {
+	if c.planner == nil {
 		return nil, &Failure{Exit: ExitAPI, Code: "NoEngine", Err: errors.New("this program was built without the engine that renders and compares")}
 	}
-	p, err := c.Planner(ctx, conn)
+	p, err := c.planner(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("open engine: %w", err)
 	}

@@ -5,14 +5,10 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"sort"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/mask"
@@ -34,11 +30,11 @@ func (c *cli) projList() *cobra.Command {
 		Example: "  belay proj list\n  belay proj list -o name",
 		Args:    argCount(0, 0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			conn, err := c.connect()
+			conn, err := c.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
-			projects, err := conn.projects(cmd.Context())
+			projects, err := conn.ListProjects(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -57,11 +53,11 @@ func (c *cli) projGet() *cobra.Command {
 		Args:              argCount(1, 1, "the name of a project"),
 		ValidArgsFunction: c.completeProjects,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			conn, err := c.connect()
+			conn, err := c.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
-			p, err := conn.project(cmd.Context(), args[0])
+			p, err := readProject(cmd.Context(), conn, args[0])
 			if err != nil {
 				return err
 			}
@@ -80,58 +76,17 @@ func (c *cli) projGet() *cobra.Command {
 	return cmd
 }
 
-func (c *Connection) projects(ctx context.Context) ([]v1alpha1.AppProject, error) {
-	rctx, cancel := c.request(ctx)
-	defer cancel()
-	list := &v1alpha1.AppProjectList{}
-	if err := c.Client.List(rctx, list, client.InNamespace(c.Namespace)); err != nil {
-		return nil, fmt.Errorf("list projects: %w", err)
-	}
-	sort.Slice(list.Items, func(i, j int) bool { return list.Items[i].Name < list.Items[j].Name })
-	for i := range list.Items {
-		list.Items[i].ManagedFields = nil
-	}
-	return list.Items, nil
-}
-
-// project reads a project; near names are the hint when there is none.
-func (c *Connection) project(ctx context.Context, name string) (*v1alpha1.AppProject, error) {
-	rctx, cancel := c.request(ctx)
-	defer cancel()
-	p := &v1alpha1.AppProject{TypeMeta: metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion().String(), Kind: v1alpha1.AppProjectKind}}
-	err := c.Client.Get(rctx, appKey{Namespace: c.Namespace, Name: name}, p)
-	if err == nil {
-		return p, nil
-	}
-	if !apierrors.IsNotFound(err) || isMissingKind(err) {
-		return nil, fmt.Errorf("get project %s: %w", name, err)
-	}
-	f := &Failure{Exit: ExitAPI, Code: "ProjectNotFound", Err: fmt.Errorf("project %s does not exist in namespace %s", name, c.Namespace),
-		Hint: "see belay proj list"}
-	// Without the list the general hint stays.
-	if all, err := c.projects(ctx); err == nil {
-		var names []string
-		for _, p := range all {
-			names = append(names, p.Name)
-		}
-		if near := nearest(name, names); len(near) > 0 {
-			f.Hint = "did you mean " + strings.Join(near, " or ") + "?"
-		}
-	}
-	return nil, f
-}
-
 func (c *cli) completeProjects(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	conn, err := c.connect()
+	conn, err := c.connect(cmd.Context())
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
 	defer cancel()
-	all, err := conn.projects(ctx)
+	all, err := conn.ListProjects(ctx)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}

@@ -239,12 +239,12 @@ func (c *cli) projDelete() *cobra.Command {
 		Use: "delete PROJECT...", Aliases: []string{"rm"}, Short: "Delete projects that no application uses",
 		Example: "  belay proj delete callcenter-old", Args: argCount(1, -1, "names of projects"), ValidArgsFunction: c.completeProjects,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			conn, err := c.connect()
+			conn, err := c.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
 			for _, name := range args {
-				if err := conn.deleteProject(cmd.Context(), name); err != nil {
+				if err := deleteProject(cmd.Context(), conn, name); err != nil {
 					return err
 				}
 				fmt.Fprintf(c.Out, "project '%s' deleted\n", name)
@@ -254,15 +254,14 @@ func (c *cli) projDelete() *cobra.Command {
 	}
 }
 
-func (c *Connection) deleteProject(ctx context.Context, name string) error {
-	p, err := c.project(ctx, name)
-	if err != nil {
+func deleteProject(ctx context.Context, cp ControlPlane, name string) error {
+	if _, err := readProject(ctx, cp, name); err != nil {
 		return err
 	}
 	if name == v1alpha1.DefaultProjectName {
 		return usageError("the project 'default' cannot be deleted: applications without a project use it")
 	}
-	used, err := c.selectApps(ctx, listOptions{projects: []string{name}, appFlags: appFlags{appNamespace: c.Namespace}})
+	used, err := selectApps(ctx, cp, listOptions{projects: []string{name}, appFlags: appFlags{appNamespace: cp.Home()}})
 	if err != nil {
 		return err
 	}
@@ -270,9 +269,7 @@ func (c *Connection) deleteProject(ctx context.Context, name string) error {
 		return &Failure{Exit: ExitAPI, Code: "ProjectInUse", Err: fmt.Errorf("project '%s' is used by %d applications, first of them %s", name, len(used), used[0]),
 			Hint: "move them to another project, or delete them: belay app list --project " + name}
 	}
-	rctx, cancel := c.request(ctx)
-	defer cancel()
-	if err := c.Client.Delete(rctx, p); err != nil {
+	if err := cp.DeleteProject(ctx, name); err != nil {
 		return fmt.Errorf("delete project %s: %w", name, err)
 	}
 	return nil

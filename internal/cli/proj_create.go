@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"reflect"
@@ -9,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -134,7 +134,7 @@ func (c *cli) projCreate() *cobra.Command {
   belay proj create -f callcenter-ai.yaml --upsert`,
 		Args: argCount(0, 1, "at most one name"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			conn, err := c.connect()
+			conn, err := c.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -189,8 +189,8 @@ type projectCreation struct {
 	output string
 }
 
-func (c *cli) createProject(ctx context.Context, conn *Connection, raw *unstructured.Unstructured, o projectCreation) error {
-	raw.SetNamespace(conn.Namespace)
+func (c *cli) createProject(ctx context.Context, conn ControlPlane, raw *unstructured.Unstructured, o projectCreation) error {
+	raw.SetNamespace(conn.Home())
 	var p v1alpha1.AppProject
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(raw.Object, &p); err != nil {
 		return usageError("read project %s: %w", raw.GetName(), err)
@@ -208,12 +208,10 @@ func (c *cli) createProject(ctx context.Context, conn *Connection, raw *unstruct
 	if err := checkProject(after); err != nil {
 		return err
 	}
-	rctx, cancel := conn.request(ctx)
-	defer cancel()
 	word := "created"
-	created := after.DeepCopy()
-	if err = conn.Client.Create(rctx, created); apierrors.IsAlreadyExists(err) {
-		word, created, err = conn.upsertProject(ctx, after, o.upsert)
+	created, err := conn.CreateProject(ctx, after)
+	if errors.Is(err, ErrExists) {
+		word, created, err = upsertProject(ctx, conn, after, o.upsert)
 	}
 	if err != nil {
 		return fmt.Errorf("create project %s: %w", raw.GetName(), err)
@@ -230,8 +228,8 @@ func (c *cli) createProject(ctx context.Context, conn *Connection, raw *unstruct
 }
 
 // upsertProject gives a project that exists the wanted spec, if that is permitted.
-func (c *Connection) upsertProject(ctx context.Context, want *unstructured.Unstructured, upsert bool) (string, *unstructured.Unstructured, error) {
-	have, err := c.rawProject(ctx, want.GetName())
+func upsertProject(ctx context.Context, cp ControlPlane, want *unstructured.Unstructured, upsert bool) (string, *unstructured.Unstructured, error) {
+	have, err := rawProject(ctx, cp, want.GetName())
 	if err != nil {
 		return "", nil, err
 	}
@@ -248,7 +246,7 @@ func (c *Connection) upsertProject(ctx context.Context, want *unstructured.Unstr
 	}
 	object["spec"] = want.Object["spec"]
 	after := &unstructured.Unstructured{Object: object}
-	_, err = c.replace(ctx, have, after)
+	_, err = cp.Replace(ctx, have, after)
 	return "updated", after, err
 }
 

@@ -44,11 +44,11 @@ func (c *cli) projWindowsList() *cobra.Command {
 		Args:              argCount(1, 1, "the name of a project"),
 		ValidArgsFunction: c.completeProjects,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			conn, err := c.connect()
+			conn, err := c.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
-			p, err := conn.project(cmd.Context(), args[0])
+			p, err := readProject(cmd.Context(), conn, args[0])
 			if err != nil {
 				return err
 			}
@@ -222,12 +222,12 @@ func (c *cli) changeWindow(ctx context.Context, args []string, change func(*v1al
 
 // changeProject changes a project and says what was done.
 func (c *cli) changeProject(ctx context.Context, name string, change func(*v1alpha1.AppProject) (done string, err error)) error {
-	conn, err := c.connect()
+	conn, err := c.connect(ctx)
 	if err != nil {
 		return err
 	}
 	var done string
-	changed, err := conn.changeProject(ctx, name, func(p *v1alpha1.AppProject) (err error) {
+	changed, err := changeProject(ctx, conn, name, func(p *v1alpha1.AppProject) (err error) {
 		done, err = change(p)
 		return err
 	})

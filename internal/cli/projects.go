@@ -2,69 +2,19 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
-	"maps"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/retry"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/project"
 )
-
-// rawProject reads a project with every field that the server has. The project "default" that is not there counts as one
-// that allows everything, as for the controller; it has no resourceVersion.
-func (c *Connection) rawProject(ctx context.Context, name string) (*unstructured.Unstructured, error) {
-	rctx, cancel := c.request(ctx)
-	defer cancel()
-	u := &unstructured.Unstructured{}
-	u.SetGroupVersionKind(v1alpha1.GroupVersion().WithKind(v1alpha1.AppProjectKind))
-	err := c.Client.Get(rctx, appKey{Namespace: c.Namespace, Name: name}, u)
-	switch {
-	case err == nil:
-		return u, nil
-	case apierrors.IsNotFound(err) && !isMissingKind(err) && name == v1alpha1.DefaultProjectName:
-		object, err := toMap(project.Default(c.Namespace))
-		delete(object, "status")
-		return &unstructured.Unstructured{Object: object}, err
-	}
-	_, err = c.project(ctx, name) // for its hint
-	return nil, err
-}
-
-// changeProject reads a project, has it changed, and writes the spec, labels and annotations that differ; it begins again
-// when somebody else was faster. Fields that this program does not know stay. It reports whether there was a change.
-func (c *Connection) changeProject(ctx context.Context, name string, change func(*v1alpha1.AppProject) error) (changed bool, err error) {
-	err = retry.RetryOnConflict(conflictBackoff(), func() error {
-		raw, err := c.rawProject(ctx, name)
-		if err != nil {
-			return err
-		}
-		var p v1alpha1.AppProject
-		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(raw.Object, &p); err != nil {
-			return fmt.Errorf("read project %s: %w", name, err)
-		}
-		want := p.DeepCopy()
-		if err := change(want); err != nil {
-			return err
-		}
-		after, err := withChange(raw, &p, want)
-		if err != nil {
-			return err
-		}
-		changed, err = c.replace(ctx, raw, after)
-		return err
-	})
-	if err != nil {
-		return false, fmt.Errorf("change project %s: %w", name, err)
-	}
-	return changed, nil
-}
 
 // withChange is the raw object with the spec, labels and annotations changed as from one object to the other.
 func withChange(raw *unstructured.Unstructured, before, after any) (*unstructured.Unstructured, error) {
@@ -88,31 +38,84 @@ func withChange(raw *unstructured.Unstructured, before, after any) (*unstructure
 	return &unstructured.Unstructured{Object: out}, nil
 }
 
-// replace writes what differs between two states of an object, or creates it when there is none yet.
-func (c *Connection) replace(ctx context.Context, before, after *unstructured.Unstructured) (changed bool, err error) {
-	rctx, cancel := c.request(ctx)
-	defer cancel()
-	if before.GetResourceVersion() == "" {
-		return true, c.Client.Create(rctx, after)
+// readProject reads a project; near names are the hint when there is none.
+func readProject(ctx context.Context, cp ControlPlane, name string) (*v1alpha1.AppProject, error) {
+	raw, err := cp.Project(ctx, name)
+	if err == nil {
+		return typedProject(raw)
 	}
-	from, err := toMap(before.Object)
+	if !errors.Is(err, ErrNoProject) {
+		return nil, err
+	}
+	f := &Failure{Exit: ExitAPI, Code: "ProjectNotFound", Err: fmt.Errorf("project %s does not exist in namespace %s", name, cp.Home()),
+		Hint: "see belay proj list"}
+	// Without the list the general hint stays.
+	if all, err := cp.ListProjects(ctx); err == nil {
+		var names []string
+		for _, p := range all {
+			names = append(names, p.Name)
+		}
+		if near := nearest(name, names); len(near) > 0 {
+			f.Hint = "did you mean " + strings.Join(near, " or ") + "?"
+		}
+	}
+	return nil, f
+}
+
+func typedProject(raw *unstructured.Unstructured) (*v1alpha1.AppProject, error) {
+	p := &v1alpha1.AppProject{}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(raw.Object, p); err != nil {
+		return nil, fmt.Errorf("read project %s: %w", raw.GetName(), err)
+	}
+	return p, nil
+}
+
+// rawProject reads a project with every field that there is. The project "default" that is not there counts as one
+// that allows everything, as for the controller; it has no resourceVersion.
+func rawProject(ctx context.Context, cp ControlPlane, name string) (*unstructured.Unstructured, error) {
+	u, err := cp.Project(ctx, name)
+	switch {
+	case err == nil:
+		return u, nil
+	case errors.Is(err, ErrNoProject) && name == v1alpha1.DefaultProjectName:
+		object, err := toMap(project.Default(cp.Home()))
+		delete(object, "status")
+		return &unstructured.Unstructured{Object: object}, err
+	}
+	_, err = readProject(ctx, cp, name) // for its hint
+	return nil, err
+}
+
+// conflicting reports whether somebody else was faster.
+func conflicting(err error) bool {
+	return apierrors.IsConflict(err) || fault.Is(err, fault.Conflict)
+}
+
+// changeProject reads a project, has it changed, and writes the spec, labels and annotations that differ; it begins again
+// when somebody else was faster. Fields that this program does not know stay. It reports whether there was a change.
+func changeProject(ctx context.Context, cp ControlPlane, name string, change func(*v1alpha1.AppProject) error) (changed bool, err error) {
+	err = retry.OnError(conflictBackoff(), conflicting, func() error {
+		raw, err := rawProject(ctx, cp, name)
+		if err != nil {
+			return err
+		}
+		var p v1alpha1.AppProject
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(raw.Object, &p); err != nil {
+			return fmt.Errorf("read project %s: %w", name, err)
+		}
+		want := p.DeepCopy()
+		if err := change(want); err != nil {
+			return err
+		}
+		after, err := withChange(raw, &p, want)
+		if err != nil {
+			return err
+		}
+		changed, err = cp.Replace(ctx, raw, after)
+		return err
+	})
 	if err != nil {
-		return false, fmt.Errorf("encode %s: %w", before.GetName(), err)
+		return false, fmt.Errorf("change project %s: %w", name, err)
 	}
-	patch := mergePatch(from, after.Object)
-	maps.DeleteFunc(patch, func(field string, _ any) bool { return field == "status" || field == "operation" })
-	if len(patch) == 0 {
-		return false, nil
-	}
-	meta, _ := patch["metadata"].(map[string]any)
-	if meta == nil {
-		meta = map[string]any{}
-		patch["metadata"] = meta
-	}
-	meta["resourceVersion"] = before.GetResourceVersion()
-	data, err := json.Marshal(patch)
-	if err != nil {
-		return false, fmt.Errorf("encode patch of %s: %w", before.GetName(), err)
-	}
-	return true, c.Client.Patch(rctx, before.DeepCopy(), client.RawPatch(types.MergePatchType, data))
+	return changed, nil
 }

@@ -40,7 +40,7 @@ func (c *Connection) configMap(ctx context.Context, name string) (map[string]str
 
 // projectPointers lists the projects as policies take them.
 func (c *Connection) projectPointers(ctx context.Context) ([]*v1alpha1.AppProject, error) {
-	all, err := c.projects(ctx)
+	all, err := c.ListProjects(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func (c *cli) readPolicy(ctx context.Context, s policySource) (*access.Policy, [
 		}
 		config.Data = data
 	} else {
-		conn, err := c.connect()
+		conn, err := c.connectCluster()
 		if err != nil {
 			return nil, nil, err
 		}

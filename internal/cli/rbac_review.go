@@ -22,7 +22,7 @@ of the same subject that allow. Who is in a group is known to the identity provi
 		Example: "  belay rbac review\n  belay rbac review --project callcenter-ai -o csv > review.csv\n  belay rbac review --subject dev --groups platform,oncall",
 		Args:    argCount(0, 0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			conn, err := c.connect()
+			conn, err := c.connectCluster()
 			if err != nil {
 				return err
 			}

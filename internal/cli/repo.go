@@ -174,7 +174,7 @@ func (c *cli) repoList() *cobra.Command {
 		Example: "  belay repo list\n  belay repo list -o url",
 		Args:    argCount(0, 0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			conn, err := c.connect()
+			conn, err := c.connectCluster()
 			if err != nil {
 				return err
 			}
@@ -197,7 +197,7 @@ func (c *cli) repoGet() *cobra.Command {
 		Example: "  belay repo get https://git.example.com/callcenter-ai.git",
 		Args:    argCount(1, 1, "the URL of a repository"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			conn, err := c.connect()
+			conn, err := c.connectCluster()
 			if err != nil {
 				return err
 			}
@@ -283,7 +283,7 @@ func (c *cli) repoCredsList() *cobra.Command {
 		Example: "  belay repocreds list",
 		Args:    argCount(0, 0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			conn, err := c.connect()
+			conn, err := c.connectCluster()
 			if err != nil {
 				return err
 			}
@@ -326,7 +326,7 @@ func (c *cli) secretRemove(kind secretKind) *cobra.Command {
 		Example: "  belay " + map[bool]string{false: "repo rm https://git.example.com/callcenter-ai.git", true: "repocreds rm https://git.example.com/voice/"}[kind.template],
 		Args:    argCount(1, -1, "URLs"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			conn, err := c.connect()
+			conn, err := c.connectCluster()
 			if err != nil {
 				return err
 			}

@@ -166,7 +166,7 @@ func (c *cli) secretAdd(kind secretKind) *cobra.Command {
   belay repo add https://charts.example.com --type helm --name charts`,
 		Args: argCount(1, 1, "the URL of a repository"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			conn, err := c.connect()
+			conn, err := c.connectCluster()
 			if err != nil {
 				return err
 			}

@@ -6,20 +6,11 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/discovery"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/belaycd/belay/api/v1alpha1"
-	"github.com/belaycd/belay/internal/health"
 	"github.com/belaycd/belay/internal/object"
 )
 
@@ -38,22 +29,16 @@ type node struct {
 // maxDepth bounds chains of owners, which can be cyclic.
 const maxDepth = 16
 
-// tree reads what the objects of an application own. skipped names kinds that could not be read.
-func (c *Connection) tree(ctx context.Context, app *v1alpha1.Application) (roots []*node, skipped []string, err error) {
-	if err := refuseRemote(app); err != nil {
+// treeOf reads what the objects of an application own. skipped names kinds that could not be read.
+func treeOf(ctx context.Context, cp ControlPlane, app *v1alpha1.Application) (roots []*node, skipped []string, err error) {
+	owned, skipped, err := cp.Tree(ctx, app)
+	if err != nil {
 		return nil, nil, err
 	}
+	owned = slices.DeleteFunc(owned, func(o Owned) bool { return slices.Contains(unlisted(), o.Ref.GroupKind()) })
 	roots = rootsOf(app)
-	kinds, err := c.namespacedKinds()
-	if err != nil {
-		return nil, nil, err
-	}
-	items, skipped, err := c.metadata(ctx, kinds, namespacesOf(roots))
-	if err != nil {
-		return nil, nil, err
-	}
-	owned := grow(roots, items)
-	return roots, skipped, c.assess(ctx, owned)
+	grow(roots, owned)
+	return roots, skipped, nil
 }
 
 func rootsOf(app *v1alpha1.Application) []*node {
@@ -68,120 +53,23 @@ func rootsOf(app *v1alpha1.Application) []*node {
 	return roots
 }
 
-func namespacesOf(roots []*node) []string {
-	var namespaces []string
-	for _, r := range roots {
-		if ns := r.ref.Namespace; ns != "" && !slices.Contains(namespaces, ns) {
-			namespaces = append(namespaces, ns)
-		}
-	}
-	return namespaces
-}
-
-// unlisted are kinds that nobody looks for in a tree, or of which there are far too many.
-func unlisted() []schema.GroupKind {
-	return []schema.GroupKind{{Kind: "Event"}, {Group: "events.k8s.io", Kind: "Event"}, {Kind: "Endpoints"},
-		{Group: "discovery.k8s.io", Kind: "EndpointSlice"}, {Group: "coordination.k8s.io", Kind: "Lease"}}
-}
-
-// namespacedKinds asks the cluster which kinds can be listed in a namespace. Groups whose server is down are left out.
-func (c *Connection) namespacedKinds() ([]schema.GroupVersionKind, error) {
-	d, err := discovery.NewDiscoveryClientForConfig(c.Config)
-	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", c.Config.Host, err)
-	}
-	lists, err := discovery.ServerPreferredNamespacedResources(d)
-	if err != nil && !discovery.IsGroupDiscoveryFailedError(err) {
-		return nil, fmt.Errorf("list kinds: %w", err)
-	}
-	var kinds []schema.GroupVersionKind
-	for _, list := range lists {
-		gv, err := schema.ParseGroupVersion(list.GroupVersion)
-		if err != nil {
-			continue // a version that cannot be read cannot be listed either
-		}
-		for _, r := range list.APIResources {
-			kind := gv.WithKind(r.Kind)
-			if slices.Contains([]string(r.Verbs), "list") && !strings.Contains(r.Name, "/") && !slices.Contains(unlisted(), kind.GroupKind()) {
-				kinds = append(kinds, kind)
-			}
-		}
-	}
-	return kinds, nil
-}
-
-// metadata lists the metadata of all objects of those kinds and namespaces.
-func (c *Connection) metadata(
-	ctx context.Context, kinds []schema.GroupVersionKind, namespaces []string,
-) (items []metav1.PartialObjectMetadata, skipped []string, err error) {
-	var mu sync.Mutex // guards items and skipped
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(parallelReads)
-	for _, kind := range kinds {
-		for _, namespace := range namespaces {
-			g.Go(func() error {
-				found, err := c.metadataOf(ctx, kind, namespace)
-				mu.Lock()
-				defer mu.Unlock()
-				items = append(items, found...)
-				if apierrors.IsForbidden(err) || apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err) {
-					skipped = append(skipped, kind.GroupKind().String())
-					return nil
-				}
-				return err
-			})
-		}
-	}
-	err = g.Wait()
-	slices.Sort(skipped)
-	return items, slices.Compact(skipped), err
-}
-
-func (c *Connection) metadataOf(ctx context.Context, kind schema.GroupVersionKind, namespace string) ([]metav1.PartialObjectMetadata, error) {
-	var items []metav1.PartialObjectMetadata
-	next := ""
-	for {
-		list := &metav1.PartialObjectMetadataList{}
-		list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
-		rctx, cancel := c.request(ctx)
-		err := c.Client.List(rctx, list, client.InNamespace(namespace), client.Limit(listPage), client.Continue(next))
-		cancel()
-		if err != nil {
-			return items, fmt.Errorf("list %s in namespace %s: %w", kind.GroupKind(), namespace, err)
-		}
-		for i := range list.Items {
-			list.Items[i].SetGroupVersionKind(kind)
-		}
-		items = append(items, list.Items...)
-		if next = list.Continue; next == "" {
-			return items, nil
-		}
-	}
-}
-
-// grow hangs every item below its owner, beginning at the roots, and returns the nodes that it added.
-func grow(roots []*node, items []metav1.PartialObjectMetadata) []*node {
+// grow hangs every item below its owner, beginning at the roots.
+func grow(roots []*node, items []Owned) {
 	byRef := map[object.Ref]*node{}
 	for _, r := range roots {
 		byRef[r.ref] = r
 	}
 	byOwner := map[types.UID][]*node{}
-	for i := range items {
-		item := &items[i]
-		gvk := item.GroupVersionKind()
-		ref := object.Ref{Group: gvk.Group, Kind: gvk.Kind, Namespace: item.Namespace, Name: item.Name}
-		n := &node{ref: ref, version: gvk.Version}
-		if root, ok := byRef[ref]; ok {
-			n = root
+	for _, item := range items {
+		if root, ok := byRef[item.Ref]; ok {
+			root.uid, root.created = item.UID, item.Created
+			continue
 		}
-		n.uid, n.created = item.UID, item.CreationTimestamp.Time
-		if n != byRef[ref] {
-			for _, o := range item.OwnerReferences {
-				byOwner[o.UID] = append(byOwner[o.UID], n)
-			}
+		n := &node{ref: item.Ref, version: item.Version, uid: item.UID, created: item.Created, health: item.Health, message: item.Message}
+		for _, owner := range item.Owners {
+			byOwner[owner] = append(byOwner[owner], n)
 		}
 	}
-	var added []*node
 	hung := map[*node]bool{}
 	level := roots
 	for depth := 0; depth < maxDepth && len(level) > 0; depth++ {
@@ -199,58 +87,13 @@ func grow(roots []*node, items []metav1.PartialObjectMetadata) []*node {
 			}
 			slices.SortFunc(parent.children, func(a, b *node) int { return strings.Compare(a.ref.String(), b.ref.String()) })
 		}
-		added = append(added, next...)
 		level = next
 	}
-	return added
-}
-
-// assess reads the added objects of kinds that have health, a list per kind and namespace, and judges them.
-func (c *Connection) assess(ctx context.Context, nodes []*node) error {
-	type place struct {
-		kind      schema.GroupVersionKind
-		namespace string
-	}
-	places := map[place]map[string]*node{}
-	for _, n := range nodes {
-		if !slices.Contains([]string{"Pod", "ReplicaSet", "Job", "PersistentVolumeClaim"}, n.ref.Kind) {
-			continue
-		}
-		p := place{schema.GroupVersionKind{Group: n.ref.Group, Version: n.version, Kind: n.ref.Kind}, n.ref.Namespace}
-		if places[p] == nil {
-			places[p] = map[string]*node{}
-		}
-		places[p][n.ref.Name] = n
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(parallelReads)
-	for p, byName := range places {
-		g.Go(func() error {
-			list := &unstructured.UnstructuredList{}
-			list.SetGroupVersionKind(p.kind.GroupVersion().WithKind(p.kind.Kind + "List"))
-			rctx, cancel := c.request(ctx)
-			defer cancel()
-			if err := c.Client.List(rctx, list, client.InNamespace(p.namespace)); err != nil {
-				return fmt.Errorf("list %s in namespace %s: %w", p.kind.GroupKind(), p.namespace, err)
-			}
-			for i := range list.Items {
-				n := byName[list.Items[i].GetName()]
-				if n == nil {
-					continue
-				}
-				if r, ok := health.Assess(&list.Items[i], nil); ok {
-					n.health, n.message = string(r.Status), r.Message
-				}
-			}
-			return nil
-		})
-	}
-	return g.Wait()
 }
 
 // printTree prints an application's objects and what they own.
-func (c *cli) printTree(ctx context.Context, conn *Connection, app *v1alpha1.Application, detailed bool) error {
-	roots, skipped, err := conn.tree(ctx, app)
+func (c *cli) printTree(ctx context.Context, conn ControlPlane, app *v1alpha1.Application, detailed bool) error {
+	roots, skipped, err := treeOf(ctx, conn, app)
 	if err != nil {
 		return err
 	}

@@ -24,9 +24,8 @@ const (
 // errWatchEnded says that the server closed a watch, which it does now and then.
 var errWatchEnded = errors.New("watch ended")
 
-// watchApp calls see with every state of the Application, first the present one, until see says done or fails. An
-// Application that does not exist (any more) is nil. It survives watches that the server ends and short outages.
-func (c *Connection) watchApp(ctx context.Context, key appKey, see func(*v1alpha1.Application) (done bool, err error)) error {
+// WatchApplication implements Applications. It survives watches that the server ends and short outages.
+func (c *Connection) WatchApplication(ctx context.Context, key appKey, see func(*v1alpha1.Application) (done bool, err error)) error {
 	var failingSince time.Time
 	for {
 		done, progress, err := c.watchOnce(ctx, key, see)

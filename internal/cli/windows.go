@@ -2,11 +2,10 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
-
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/operation"
@@ -47,21 +46,22 @@ const (
 )
 
 // windowsFor reads the windows that concern an application.
-func (c *Connection) windowsFor(ctx context.Context, app *v1alpha1.Application) (project.Windows, error) {
-	rctx, cancel := c.request(ctx)
-	defer cancel()
-	var p v1alpha1.AppProject
-	err := c.Client.Get(rctx, appKey{Namespace: c.Namespace, Name: app.Spec.ProjectName()}, &p)
-	if err != nil && !(apierrors.IsNotFound(err) && app.Spec.ProjectName() == v1alpha1.DefaultProjectName) {
+func windowsFor(ctx context.Context, cp ControlPlane, app *v1alpha1.Application) (project.Windows, error) {
+	p := &v1alpha1.AppProject{}
+	raw, err := cp.Project(ctx, app.Spec.ProjectName())
+	if err == nil {
+		p, err = typedProject(raw)
+	}
+	if err != nil && !(errors.Is(err, ErrNoProject) && app.Spec.ProjectName() == v1alpha1.DefaultProjectName) {
 		return project.Windows{}, err
 	}
-	return project.New(&p).Windows(app), nil
+	return project.New(p).Windows(app), nil
 }
 
 // windowsOf judges the windows of an application's project. A project that cannot be read leaves the lines out; the rest
 // of the answer does not depend on it.
-func (c *Connection) windowsOf(ctx context.Context, app *v1alpha1.Application, now time.Time) windowSummary {
-	w, err := c.windowsFor(ctx, app)
+func windowsOf(ctx context.Context, cp ControlPlane, app *v1alpha1.Application, now time.Time) windowSummary {
+	w, err := windowsFor(ctx, cp, app)
 	if err != nil {
 		return windowSummary{}
 	}
@@ -96,8 +96,8 @@ func moment(at, now time.Time) string {
 
 // refuseWindow refuses a sync that the windows of the project forbid now, as the API server of Argo CD does. The
 // controller has the last word; this one comes before anything is written.
-func (c *Connection) refuseWindow(ctx context.Context, app *v1alpha1.Application, now time.Time) error {
-	w, err := c.windowsFor(ctx, app)
+func refuseWindow(ctx context.Context, cp ControlPlane, app *v1alpha1.Application, now time.Time) error {
+	w, err := windowsFor(ctx, cp, app)
 	if err != nil {
 		return nil // the controller tells
 	}

@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"bytes"
 	"context"
 	"strings"
 	"sync"
@@ -178,10 +179,19 @@ func TestCompletion(t *testing.T) {
 
 func TestRefusesAnAPIServer(t *testing.T) {
 	b := newBench(t)
-	b.env = map[string]string{"ARGOCD_SERVER": "cd.example.com"}
-	b.run("app", "list").exits(t, 2).says(t, `ARGOCD_SERVER names the API server "cd.example.com"`, "--core")
+	run := func(args ...string) result {
+		var out, errs bytes.Buffer
+		env := cli.Env{In: strings.NewReader(""), Out: &out, Err: &errs, Getenv: func(name string) string { return b.env[name] }}
+		return result{stdout: "", code: cli.Main(t.Context(), env, args), stderr: errs.String()}
+	}
+	b.env = map[string]string{"ARGOCD_SERVER": "cd.example.com", "KUBECONFIG": b.sandbox.Kubeconfig()}
+	run("repo", "list").exits(t, 2).says(t, `ARGOCD_SERVER names the API server "cd.example.com"`, "--core")
 	b.env["ARGOCD_OPTS"] = "--core --grpc-web"
-	b.run("app", "list").ok(t)
+	run("repo", "list").ok(t)
+	b.run("app", "list", "--server", "cd.example.com").ok(t) // --core comes first
+	delete(b.env, "ARGOCD_OPTS")
+	b.run("app", "list").ok(t) // a kubeconfig that is named comes before the environment
+	b.run("app", "list", "--server", "cd.example.com").exits(t, 2).says(t, "not both")
 	b.env["ARGOCD_OPTS"] = `"open`
 	b.run("app", "list").exits(t, 2)
 }

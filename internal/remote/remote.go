@@ -3,6 +3,7 @@
 package remote
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -31,6 +32,8 @@ type Access struct {
 	Insecure bool
 	// Proxy is a proxy URL, NoProxy a comma list of hosts reached without it.
 	Proxy, NoProxy string
+	// ResponseTimeout bounds the wait for the beginning of an answer; 0 means half a minute.
+	ResponseTimeout time.Duration
 }
 
 // String keeps credentials out of logs and errors, whatever verb prints them.
@@ -154,7 +157,7 @@ func transport(a Access, env []string, certificate bool) (*http.Transport, error
 	return &http.Transport{
 		Proxy: proxy, TLSClientConfig: config, ForceAttemptHTTP2: true,
 		DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: 30 * time.Second, IdleConnTimeout: time.Minute,
+		TLSHandshakeTimeout: 10 * time.Second, ResponseHeaderTimeout: cmp.Or(a.ResponseTimeout, 30*time.Second), IdleConnTimeout: time.Minute,
 		MaxIdleConnsPerHost: 4, MaxResponseHeaderBytes: 256 << 10,
 	}, nil
 }

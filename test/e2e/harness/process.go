@@ -31,10 +31,17 @@ type Plane struct {
 // Plane makes a control-plane namespace and starts a belay for it, which ends with the test.
 func (c *Cluster) Plane(t testing.TB) *Plane {
 	t.Helper()
+	p := c.Prepared(t)
+	p.Start(t)
+	return p
+}
+
+// Prepared makes a control-plane namespace for a belay that is yet to be started.
+func (c *Cluster) Prepared(t testing.TB) *Plane {
+	t.Helper()
 	p := &Plane{Cluster: c, Namespace: c.Namespace(t), dir: t.TempDir()}
 	p.log = filepath.Join(p.dir, "belay.log")
 	t.Cleanup(p.Kill)
-	p.Start(t)
 	return p
 }
 
@@ -44,7 +51,7 @@ func (c *Cluster) Served(namespace string) *Plane { return &Plane{Cluster: c, Na
 // Start starts belay and waits until it is ready.
 func (p *Plane) Start(t testing.TB) {
 	t.Helper()
-	health := freeAddr(t)
+	health := FreeAddr(t)
 	args := append([]string{
 		"run", "--kubeconfig", p.Kubeconfig, "--namespace", p.Namespace, "--leader-election=false", "--metrics-addr", "0",
 		"--address", "0", "--health-addr", health, "--cache-dir", filepath.Join(p.dir, "cache"),
@@ -160,7 +167,8 @@ func start(program string, args []string, log *os.File) (*process, error) {
 	return p, nil
 }
 
-func freeAddr(t testing.TB) string {
+// FreeAddr returns an address on loopback that nobody listens at.
+func FreeAddr(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
