@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -51,5 +52,19 @@ func TestDocument(t *testing.T) {
 	}
 	if !bytes.Equal(have, pretty.Bytes()) {
 		t.Errorf("%s is out of date: run make generate", file)
+	}
+}
+
+// TestReference checks that every path is in the reference.
+func TestReference(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "reference", "api.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rest.Routes(server.New(server.Options{})) {
+		path := strings.ReplaceAll(r.Path, "...}", "}")
+		if !strings.Contains(string(text), "| "+r.Method+" | `"+path+"`") {
+			t.Errorf("%s %s is not in the reference", r.Method, path)
+		}
 	}
 }

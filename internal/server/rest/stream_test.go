@@ -172,11 +172,11 @@ func TestStream(t *testing.T) {
 		}
 		return e.event == "deployment"
 	})
-	var row server.StreamEvent
+	var row server.Deployment
 	if err := json.Unmarshal([]byte(e.data), &row); err != nil {
 		t.Fatal(err)
 	}
-	if row.Deployment == nil || row.Deployment.Name != "one" || row.Deployment.Labels["turn"] != "between" || e.id == "" {
+	if row.Name != "one" || row.Labels["turn"] != "between" || e.id == "" {
 		t.Errorf("the row is %s with id %q", e.data, e.id)
 	}
 	b.as("admin", "DELETE", "/api/v1/applications/one?cascade=false", nil).is(t, http.StatusOK)
