@@ -8,9 +8,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-logr/logr"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	watchtools "k8s.io/client-go/tools/watch"
+	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/belaycd/belay/api/v1alpha1"
@@ -78,7 +80,8 @@ func (f *feed) subscribe(after uint64) (s *subscription, resumed bool) {
 		f.linger = nil
 	}
 	if f.stop == nil {
-		ctx, cancel := context.WithCancel(context.Background())
+		// What the watch has to say of a server that is away is no news: it begins again.
+		ctx, cancel := context.WithCancel(klog.NewContext(context.Background(), logr.Discard()))
 		f.stop, f.recent, f.since = cancel, nil, after
 		go f.run(ctx, after)
 	}
@@ -110,12 +113,26 @@ func (s *subscription) close() {
 	timer = time.AfterFunc(feedLinger, func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		if f.linger == timer && len(f.members) == 0 {
+		if f.linger == timer && len(f.members) == 0 && f.stop != nil {
 			f.stop()
 			f.stop, f.linger, f.recent = nil, nil, nil
 		}
 	})
 	f.linger = timer
+}
+
+// end stops the watch, whoever still listens.
+func (f *feed) end() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.stop != nil {
+		f.stop()
+		f.stop, f.recent = nil, nil
+	}
+	for s := range f.members {
+		delete(f.members, s)
+		close(s.changes)
+	}
 }
 
 // publish passes a change on, and keeps it for those who come back.

@@ -28,6 +28,8 @@ type Options struct {
 	Engine    Engine
 	Access    Access
 	Sessions  Sessions
+	// Passwords are those of local accounts; nil where they cannot be changed.
+	Passwords Passwords
 	// Recorder keeps what callers did, and Audit is the record; nil where there is none.
 	Recorder audit.Recorder
 	Audit    audit.Log
@@ -52,6 +54,9 @@ func New(o Options) *Server {
 	s.changes = feed{client: o.Client, reader: o.Reader, scope: s.scope}
 	return s
 }
+
+// Close ends what runs for streams. They end with it.
+func (s *Server) Close() { s.changes.end() }
 
 // Caller is who asks.
 type Caller struct {

@@ -19,11 +19,11 @@ type PlanQuery struct {
 	AppNamespace string `query:"appNamespace" json:"appNamespace,omitempty"`
 	// Revisions are planned in place of those that the application follows, one for each source; an empty one keeps the
 	// source's own.
-	Revisions []string `query:"revisions" json:"revisions,omitempty"`
+	Revisions []string `query:"revisions,revision" json:"revisions,omitempty"`
 	// History plans going back to the deployment of this id.
-	History string `query:"history" json:"history,omitempty"`
+	History string `query:"history,rollback" json:"history,omitempty"`
 	// Refresh asks the repositories again.
-	Refresh bool `query:"refresh" json:"refresh,omitempty"`
+	Refresh bool `query:"refresh,fresh" json:"refresh,omitempty"`
 }
 
 // Plan says what a sync would do, or with a deployment's id what going back to it would.

@@ -14,14 +14,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/yaml"
 
 	"github.com/belaycd/belay/api/v1alpha1"
@@ -32,7 +35,10 @@ import (
 	"github.com/belaycd/belay/internal/server/rest"
 )
 
-func TestMain(m *testing.M) { os.Exit(sandbox.Main(m)) }
+func TestMain(m *testing.M) {
+	ctrllog.SetLogger(logr.Discard()) // or controller-runtime complains after 30 seconds
+	os.Exit(sandbox.Main(m))
+}
 
 const patience = 60 * time.Second
 
@@ -44,6 +50,7 @@ type bench struct {
 	namespace string
 	server    *server.Server
 	sessions  *sessions
+	engine    *engine
 	handler   *rest.Handler
 	url       string
 	log       *lockedBuffer
@@ -64,10 +71,15 @@ func newBench(t *testing.T, change ...func(*bench, *rest.Options)) *bench {
 	}
 	b := &bench{t: t, client: c, sandbox: sb, namespace: sb.Namespace(t), log: &lockedBuffer{}}
 	b.installCRDs()
+	kube, err := kubernetes.NewForConfig(sb.RESTConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.engine = &engine{client: c, kube: kube}
 	b.sessions = &sessions{tokens: map[string]string{}}
-	log := slog.New(slog.NewJSONHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	log := logger(b.log)
 	b.server = server.New(server.Options{
-		Client: c, Reader: c, Namespace: b.namespace, Access: roles{}, Sessions: b.sessions, Now: time.Now, Log: log,
+		Client: c, Reader: c, Namespace: b.namespace, Engine: b.engine, Access: roles{}, Sessions: b.sessions, Passwords: b.sessions, Now: time.Now, Log: log,
 		Build: server.VersionMessage{Version: "test"},
 	})
 	o := rest.Options{Server: b.server, Log: log, Beat: 50 * time.Millisecond}
@@ -83,6 +95,10 @@ func newBench(t *testing.T, change ...func(*bench, *rest.Options)) *bench {
 	t.Cleanup(func() { b.handler.Drain(); srv.Close() })
 	b.url = srv.URL
 	return b
+}
+
+func logger(to io.Writer) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(to, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 func (b *bench) installCRDs() {
@@ -249,6 +265,20 @@ func (s *sessions) Login(_ context.Context, name, password, _ string) (server.To
 		return server.Token{}, fault.New(fault.Unauthenticated, "invalid username or password")
 	}
 	return server.Token{Value: s.token(name), Expires: time.Now().Add(time.Hour)}, nil
+}
+
+func (s *sessions) CheckPassword(_ context.Context, _, password, _ string) error {
+	if password != "correct horse" {
+		return fault.New(fault.Denied, "invalid username or password")
+	}
+	return nil
+}
+
+func (s *sessions) ChangePassword(_ context.Context, name, password string) error {
+	if name == "" || password == "" {
+		return fault.New(fault.Invalid, "no name or password")
+	}
+	return nil
 }
 
 func (s *sessions) Verify(_ context.Context, token string) (server.Caller, error) {

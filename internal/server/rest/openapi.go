@@ -161,12 +161,13 @@ func customize(_ string, t reflect.Type, _ reflect.StructTag, schema *openapi3.S
 	if t.Kind() != reflect.Struct || len(schema.Properties) == 0 {
 		return nil
 	}
-	for i := range t.NumField() {
-		name, options, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+	_ = eachField(reflect.New(t).Elem(), func(f reflect.StructField, _ reflect.Value) error { // the visitor returns no error
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if _, known := schema.Properties[name]; known && !strings.Contains(options, "omit") {
 			schema.Required = append(schema.Required, name)
 		}
-	}
+		return nil
+	})
 	slices.Sort(schema.Required)
 	return nil
 }

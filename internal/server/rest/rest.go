@@ -107,7 +107,10 @@ func New(o Options) (*Handler, error) {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.handler.ServeHTTP(w, r) }
 
 // Drain ends the streams, so that a shutdown does not wait for their callers. Requests go on to their end.
-func (h *Handler) Drain() { h.drain() }
+func (h *Handler) Drain() {
+	h.drain()
+	h.Server.Close()
+}
 
 // NewServer returns an HTTP server for h with limits that a slow or hostile peer cannot stretch. Its Shutdown drains.
 func NewServer(h *Handler) *http.Server {
