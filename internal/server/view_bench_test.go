@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -20,6 +21,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/yaml"
 
 	"github.com/belaycd/belay/api/v1alpha1"
@@ -31,7 +33,10 @@ import (
 	"github.com/belaycd/belay/internal/sandbox"
 )
 
-func TestMain(m *testing.M) { os.Exit(sandbox.Main(m)) }
+func TestMain(m *testing.M) {
+	ctrllog.SetLogger(logr.Discard()) // of the client that the tests use
+	os.Exit(sandbox.Main(m))
+}
 
 // viewBench is a namespace of a real cluster, and the services over it with an engine that compares with that cluster. What the
 // revisions hold is given by the test in place of a repository.
@@ -82,6 +87,11 @@ func newViewBench(t *testing.T) *viewBench {
 	}
 	b := &viewBench{t: t, client: c, namespace: sb.Namespace(t), git: &revisions{held: map[string]string{}}}
 	b.installCRDs()
+	// That a definition is established does not say yet that discovery tells of its kind.
+	b.eventually("Applications and projects are served", func(ctx context.Context) bool {
+		return c.List(ctx, &v1alpha1.ApplicationList{}, client.InNamespace(b.namespace)) == nil &&
+			c.List(ctx, &v1alpha1.AppProjectList{}, client.InNamespace(b.namespace)) == nil
+	})
 	log := slog.New(slog.DiscardHandler)
 	b.record = configmap.New(configmap.Options{Client: c, Reader: c, Namespace: b.namespace, Now: time.Now, Log: log, Writer: "test"})
 	b.server = New(Options{

@@ -216,7 +216,7 @@ func TestViews(t *testing.T) {
 	if d.Service != "web" || d.Environment != "dev" || d.Deployed.Subject != "change a" || d.Pending.Update != 1 || !slices.Equal(d.Can, []string{"logs"}) || d.Problem == "" {
 		t.Errorf("row: %+v", d)
 	}
-	compared, err := b.server.Compare(reader, &CompareQuery{Name: "web-dev", To: "web-production"})
+	compared, err := b.server.Compare(reader, &CompareQuery{From: "web-dev", To: "web-production"})
 	if err != nil || compared.Same != 1 || len(compared.Objects) != 0 {
 		t.Errorf("comparison: %+v, %v", compared, err)
 	}
@@ -252,7 +252,7 @@ func TestViewsDenied(t *testing.T) {
 			},
 			"Why":     func() error { _, err := s.Why(tt.ctx, &WhyQuery{Name: "web"}); return err },
 			"History": func() error { _, err := s.History(tt.ctx, &HistoryQuery{Name: "web"}); return err },
-			"Compare": func() error { _, err := s.Compare(tt.ctx, &CompareQuery{Name: "web", To: "web"}); return err },
+			"Compare": func() error { _, err := s.Compare(tt.ctx, &CompareQuery{From: "web", To: "web"}); return err },
 		}
 		for method, call := range calls {
 			if err := call(); !fault.Is(err, tt.kind) {
