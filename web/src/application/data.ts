@@ -1,4 +1,4 @@
-import { createContext, useCallback, useContext, useMemo, useState } from 'react';
+import { createContext, useCallback, useContext, useMemo, useRef, useState } from 'react';
 import type { Application, ResourceTree } from '../api/argocd';
 import { applications, type AppKey } from '../api/endpoints';
 import type { Deployment, Verb } from '../api/types';
@@ -40,8 +40,12 @@ export function useApplicationData(key: AppKey, row: Deployment | undefined): Ap
   const busy = row?.operation === 'Running' || row?.operation === 'Terminating' || row?.health === 'Progressing';
   const [fast, setFast] = useState(false);
   const every = busy || fast ? 2000 : 15000;
-  const application = useQuery(`application:${id}`, () => applications.get(key), { every, also: row });
-  const tree = useQuery(`tree:${id}`, () => applications.tree(key), { every, also: row });
+  // The row that comes with the list tells nothing new; one that follows it does.
+  const first = useRef<Deployment>(undefined);
+  first.current ??= row;
+  const moved = row === first.current ? undefined : row;
+  const application = useQuery(`application:${id}`, () => applications.get(key), { every, also: moved });
+  const tree = useQuery(`tree:${id}`, () => applications.tree(key), { every, also: moved });
   const running = isRunning(application.data);
   if (running !== fast) setFast(running);
 
