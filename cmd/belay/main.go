@@ -35,6 +35,7 @@ func run() int {
 		Planner:  app.OpenPlanner(os.Environ(), cacheDir(), os.Getenv("BELAY_PLUGINS_DIR")),
 		Prober:   app.OpenProber(os.Environ()),
 		Server:   app.OpenServer,
+		Audit:    app.OpenAudit(time.Now),
 		Commands: []*cobra.Command{app.RunCommand(version, os.Environ(), os.Getenv, os.Stderr)},
 	}, os.Args[1:])
 }

@@ -105,6 +105,7 @@ func New(config Config, projects []*v1alpha1.AppProject) (*Policy, []error) {
 		defaultRole: config.Data[keyDefault],
 		projects:    map[string]*scope{},
 		grouped:     map[string]bool{},
+		views:       views{limit: maxViews},
 	}
 	p.scopes = r.scopes(config.Data[keyScopes])
 	if r.mode != "" && r.mode != modeGlob && r.mode != modeRegex {
@@ -261,8 +262,9 @@ func (r *reader) scopes(text string) []string {
 
 // views holds what was found for subjects. It is a cache: losing it costs time alone.
 type views struct {
-	mu   sync.RWMutex
-	held map[viewKey]*view
+	mu    sync.RWMutex
+	held  map[viewKey]*view
+	limit int
 }
 
 type viewKey struct{ project, subject string }
@@ -283,7 +285,7 @@ func (p *Policy) view(in *scope, subject string) *view {
 	if v := p.views.held[key]; v != nil {
 		return v
 	}
-	if p.views.held == nil || len(p.views.held) >= maxViews-1 {
+	if p.views.held == nil || len(p.views.held) >= p.views.limit-1 {
 		p.views.held = map[viewKey]*view{}
 	}
 	from := in

@@ -101,6 +101,15 @@ func (p *planner) Plan(ctx context.Context, app *v1alpha1.Application, opts cli.
 	return out, nil
 }
 
+// Compare implements cli.Planner.
+func (p *planner) Compare(ctx context.Context, app *v1alpha1.Application, opts cli.PlanOptions) (*cli.Comparison, error) {
+	v, err := p.preview(ctx, app, opts)
+	if err != nil {
+		return nil, err
+	}
+	return &cli.Comparison{Revisions: revisions(v), Plan: v.Plan, Targets: v.Targets, Conditions: v.Conditions, Masked: p.masked()}, nil
+}
+
 func revisions(v reconcile.Preview) []string {
 	out := make([]string, len(v.Revisions))
 	for i, rev := range v.Revisions {

@@ -158,3 +158,27 @@ func TestDamper(t *testing.T) {
 		t.Errorf("a minute later: %v, %+v", ok, also)
 	}
 }
+
+func TestEventOf(t *testing.T) {
+	for name, tt := range map[string]struct {
+		a    Activity
+		want string
+	}{
+		"a sync that began":         {Activity{Kind: KindSync, Actor: "admin", Text: "sync to abc started"}, "OperationStarted admin: sync to abc started"},
+		"a sync that was asked for": {Activity{Kind: KindSync, Actor: "admin", Text: "asked for a sync", Outcome: Success}, ""},
+		"made":                      {Activity{Kind: KindCreate, Actor: "admin", Text: "created the application", Outcome: Success}, "ResourceCreated admin created the application"},
+		"refused":                   {Activity{Kind: KindDelete, Actor: "eve", Text: "deleted it", Outcome: Denied}, ""},
+		"seen to be gone":           {Activity{Kind: KindDelete, Text: "application is gone"}, ""},
+		"health":                    {Activity{Kind: KindHealth, Text: "health Healthy -> Degraded", Outcome: Failure}, "ResourceUpdated health Healthy -> Degraded"},
+		"ended":                     {Activity{Kind: KindSynced, Actor: "admin", Text: "x", Outcome: Success}, ""},
+	} {
+		tt.a.Application = "web"
+		e, ok := EventOf(&tt.a)
+		if got := strings.TrimSpace(e.Reason + " " + e.Message); got != tt.want || ok != (tt.want != "") {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+	}
+	if _, ok := EventOf(&Activity{Kind: KindCreate, Actor: "admin", Outcome: Success}); ok {
+		t.Error("there is nothing to tell at")
+	}
+}

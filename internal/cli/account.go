@@ -1,12 +1,9 @@
 package cli
 
 import (
-	"bufio"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -23,9 +20,10 @@ import (
 )
 
 func (c *cli) accountCommand() *cobra.Command {
-	return c.group("account", "Look at local accounts, and ask what somebody may do",
+	return c.group("account", "Look at local accounts and change them, and ask what somebody may do",
 		"  belay account list\n  belay account can-i sync applications 'callcenter-ai/*' --as dev --groups platform\n  belay account initial-password",
-		c.accountCanI(), c.accountList(), c.accountGet(), c.accountBcrypt(), c.accountInitialPassword())
+		c.accountCanI(), c.accountList(), c.accountGet(), c.accountUpdatePassword(), c.accountGenerateToken(), c.accountDeleteToken(),
+		c.accountBcrypt(), c.accountInitialPassword())
 }
 
 func (c *cli) accountCanI() *cobra.Command {
@@ -69,7 +67,14 @@ type accountView struct {
 	Name         string                `json:"name"`
 	Enabled      bool                  `json:"enabled"`
 	Capabilities []identity.Capability `json:"capabilities"`
-	Tokens       []identity.Token      `json:"tokens,omitempty"`
+	Tokens       []tokenView           `json:"tokens,omitempty"`
+}
+
+// tokenView is a token in the fields of argocd's output.
+type tokenView struct {
+	ID        string `json:"id"`
+	IssuedAt  int64  `json:"issuedAt"`
+	ExpiresAt int64  `json:"expiresAt,omitempty"`
 }
 
 // accounts lists the local accounts. Their tokens need permission to read the Secret, and are left out without it.
@@ -96,7 +101,11 @@ func (c *cli) accounts(ctx context.Context, tokens bool) ([]accountView, error) 
 	c.warnProblems(problems)
 	var out []accountView
 	for _, a := range slices.SortedFunc(maps.Values(all), func(a, b identity.Account) int { return cmp.Compare(a.Name, b.Name) }) {
-		out = append(out, accountView{Name: a.Name, Enabled: a.Enabled, Capabilities: a.Capabilities, Tokens: a.Tokens})
+		view := accountView{Name: a.Name, Enabled: a.Enabled, Capabilities: a.Capabilities}
+		for _, t := range a.Tokens {
+			view.Tokens = append(view.Tokens, tokenView(t))
+		}
+		out = append(out, view)
 	}
 	return out, nil
 }
@@ -211,11 +220,10 @@ func (c *cli) accountBcrypt() *cobra.Command {
 				return usageError("give the password with either --password or --password-stdin")
 			}
 			if stdin {
-				line, err := bufio.NewReader(c.In).ReadString('\n')
-				if err != nil && !errors.Is(err, io.EOF) {
-					return fmt.Errorf("read the password from standard input: %w", err)
+				var err error
+				if password, err = c.secretLine(); err != nil {
+					return err
 				}
-				password = strings.TrimRight(line, "\r\n")
 			}
 			hash, err := identity.Hash(password, 0)
 			if err != nil {

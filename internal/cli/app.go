@@ -15,7 +15,7 @@ func (c *cli) appCommand() *cobra.Command {
   belay app logs callcenter-ai-prod -f`,
 		c.appList(), c.appGet(), c.appHistory(), c.appWait(), c.appSync(), c.appRollback(), c.appTerminate(),
 		c.appCreate(), c.appSet(), c.appUnset(), c.appEdit(), c.appAddSource(), c.appRemoveSource(), c.appDelete(), c.appPatch(), c.appConfirmDeletion(),
-		c.appDiff(), c.appManifests(), c.appResources(), c.appLogs(),
+		c.appPlan(), c.appWhy(), c.appDiff(), c.appManifests(), c.appResources(), c.appLogs(),
 		c.appGetResource(), c.appPatchResource(), c.appDeleteResource(),
 	)
 	app.Aliases = []string{"application", "applications", "apps"}

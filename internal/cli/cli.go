@@ -30,6 +30,8 @@ type Env struct {
 	Prober ProberFunc
 	// Server opens API servers. Without it commands work on the cluster of a kubeconfig alone.
 	Server ServerFunc
+	// Audit opens the record of activities. Without it the command that reads it says so and fails.
+	Audit AuditFunc
 	// Commands are further commands, such as the one that runs the controller.
 	Commands []*cobra.Command
 }
@@ -128,7 +130,7 @@ kubeconfig.`,
 	c.logFlags.bind(root.PersistentFlags())
 	root.AddCommand(c.appCommand(), c.projCommand(), c.repoCommand(), c.repoCredsCommand(), c.certCommand(), c.gpgCommand(), c.clusterCommand(), c.accountCommand(), c.rbacCommand())
 	root.AddCommand(c.loginCommand(), c.logoutCommand(), c.reloginCommand(), c.contextCommand())
-	root.AddCommand(c.installCommand(), c.versionCommand(), c.completionCommand())
+	root.AddCommand(c.auditCommand(), c.installCommand(), c.versionCommand(), c.completionCommand())
 	root.AddCommand(c.Commands...)
 	return root
 }

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/diff"
 	"github.com/belaycd/belay/internal/mask"
 	"github.com/belaycd/belay/internal/object"
 )
@@ -18,6 +19,8 @@ import (
 type Planner interface {
 	// Plan says what a sync of app would change now. Objects that would not change may be left out.
 	Plan(ctx context.Context, app *v1alpha1.Application, opts PlanOptions) (*Plan, error)
+	// Compare is the comparison that Plan is made of, in full: what a plan for review and an explanation need.
+	Compare(ctx context.Context, app *v1alpha1.Application, opts PlanOptions) (*Comparison, error)
 	// Manifests renders app as a sync would apply it, tracking marks included.
 	Manifests(ctx context.Context, app *v1alpha1.Application, opts PlanOptions) (*Manifests, error)
 	// Close gives back what the engine holds. It is called once, after the last result has been printed.
@@ -36,6 +39,16 @@ type PlanOptions struct {
 	LocalDir, LocalRoot string
 	// Fresh asks the remotes again and uses no cached render.
 	Fresh bool
+}
+
+// Comparison is an application compared with its destination.
+type Comparison struct {
+	Revisions  []string
+	Plan       *diff.Plan
+	Targets    diff.Targets
+	Conditions []v1alpha1.ApplicationCondition
+	// Masked names annotations of Secrets whose values must not be shown.
+	Masked []string
 }
 
 // PlanAction is what a sync would do with an object.

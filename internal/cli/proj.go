@@ -17,7 +17,7 @@ import (
 func (c *cli) projCommand() *cobra.Command {
 	proj := c.group("proj", "Look at projects and change them: what their applications may deploy, from where, to where and when",
 		"  belay proj list\n  belay proj get callcenter-ai\n  belay proj windows list callcenter-ai",
-		c.projList(), c.projGet(), c.projCreate(), c.projSet(), c.projEdit(), c.projDelete(), c.projWindows())
+		c.projList(), c.projGet(), c.projCreate(), c.projSet(), c.projEdit(), c.projDelete(), c.projWindows(), c.projRole())
 	proj.AddCommand(c.projLists()...)
 	proj.Aliases = []string{"project", "projects"}
 	return proj

@@ -62,7 +62,7 @@ func TestBootstrapOnce(t *testing.T) {
 
 // TestBootstrapTogether: replicas that start at once agree on one key and one password, which is the one that is shown.
 func TestBootstrapTogether(t *testing.T) {
-	for range 20 {
+	for range 6 {
 		w := world{store: newMemory(), clock: &clock{at: time.Unix(1_800_000_000, 0)}}
 		var all sync.WaitGroup
 		var mu sync.Mutex

@@ -47,6 +47,37 @@ func History(app *v1alpha1.Application, reasons map[int64]string) []HistoryEntry
 	return out
 }
 
+// At is an application as it was at an earlier deployment, and the revisions of that.
+func At(app *v1alpha1.Application, h *v1alpha1.RevisionHistory) (then *v1alpha1.Application, revisions []string) {
+	then = app.DeepCopy()
+	then.Spec.Sources, then.Spec.Source = h.Sources, nil
+	if len(h.Sources) > 0 {
+		return then, h.Revisions
+	}
+	source := h.Source
+	then.Spec.Source = &source
+	return then, []string{h.Revision}
+}
+
+// SyncTo is the sync of an application to revisions. One that goes back to an earlier deployment has its sources and runs no
+// hooks.
+func SyncTo(app *v1alpha1.Application, revisions []string, back bool) *v1alpha1.SyncOperation {
+	op := &v1alpha1.SyncOperation{SyncStrategy: &v1alpha1.SyncStrategy{Hook: &v1alpha1.SyncStrategyHook{}}}
+	if app.Spec.SyncPolicy != nil {
+		op.SyncOptions = app.Spec.SyncPolicy.SyncOptions
+	}
+	if len(app.Spec.Sources) > 0 {
+		op.Revisions = revisions
+	} else if len(revisions) > 0 {
+		op.Revision = revisions[0]
+	}
+	if back {
+		op.SyncStrategy = &v1alpha1.SyncStrategy{Apply: &v1alpha1.SyncStrategyApply{}}
+		op.Source, op.Sources = app.Spec.Source, app.Spec.Sources
+	}
+	return op
+}
+
 // Commits names the revisions of sources and where they can be looked at.
 func Commits(sources v1alpha1.ApplicationSources, revisions []string) []Commit {
 	out := make([]Commit, len(revisions))

@@ -4,11 +4,13 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/belaycd/belay/internal/audit"
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/identity"
 	"github.com/belaycd/belay/internal/settings"
@@ -44,6 +46,23 @@ type AccountToken struct {
 	IssuedAt  int64  `json:"issuedAt"`
 	ExpiresAt int64  `json:"expiresAt,omitempty"`
 }
+
+// Passwords are those of local accounts. Refusals are of kind Denied and do not tell which accounts exist.
+type Passwords interface {
+	CheckPassword(ctx context.Context, name, password, address string) error
+	// ChangePassword also ends the sessions of the account.
+	ChangePassword(ctx context.Context, name, password string) error
+}
+
+// UpdatePasswordRequest is of Account.UpdatePassword. CurrentPassword is the caller's, whosever password is changed.
+type UpdatePasswordRequest struct {
+	Name            string `json:"name,omitempty"`
+	CurrentPassword string `json:"currentPassword,omitempty"`
+	NewPassword     string `json:"newPassword,omitempty"`
+}
+
+// UpdatePasswordResponse is empty.
+type UpdatePasswordResponse struct{}
 
 // CanIRequest asks whether the caller may do something. Subresource is the object.
 type CanIRequest struct {
@@ -108,6 +127,42 @@ func (s *Server) GetAccount(ctx context.Context, q *GetAccountRequest) (*Account
 		return nil, err
 	}
 	return nil, fault.New(fault.NotFound, "account %q does not exist", q.Name)
+}
+
+// UpdatePassword changes the password of the caller, or with the right to update accounts that of another one.
+func (s *Server) UpdatePassword(ctx context.Context, q *UpdatePasswordRequest) (*UpdatePasswordResponse, error) {
+	c, err := signedIn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	local := c.Issuer == "argocd" && !c.Anonymous && !strings.HasPrefix(c.Name, "proj:")
+	name := firstText(q.Name, c.Name)
+	if name != c.Name || !local {
+		if err := s.require(ctx, "accounts", "update", name); err != nil {
+			return nil, err
+		}
+	}
+	if s.Passwords == nil {
+		return nil, fault.New(fault.Invalid, "passwords cannot be changed here")
+	}
+	if q.NewPassword == "" {
+		return nil, fault.New(fault.Invalid, "the new password is missing")
+	}
+	if local {
+		// A session that somebody left open is not enough.
+		if err := s.Passwords.CheckPassword(ctx, c.Name, q.CurrentPassword, c.Address); err != nil {
+			if fault.Is(err, fault.Denied) {
+				err = fault.New(fault.Invalid, "the current password is not right")
+			}
+			return nil, err
+		}
+	}
+	err = s.Passwords.ChangePassword(ctx, name, q.NewPassword)
+	s.Record(ctx, nil, err, Activity{Kind: audit.KindSettings, Text: "changed the password of account " + name})
+	if err != nil {
+		return nil, err
+	}
+	return &UpdatePasswordResponse{}, nil
 }
 
 // CanI says whether the caller may do something.

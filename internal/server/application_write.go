@@ -28,7 +28,7 @@ type ApplicationCreateRequest struct {
 	Application *v1alpha1.Application `json:"application" body:"*"`
 	// Upsert changes an application that exists already with another specification.
 	Upsert *bool `query:"upsert" json:"upsert,omitempty"`
-	// Validate is true unless it is set to false.
+	// Validate has no effect: repositories are not asked here, and what the project permits is always checked.
 	Validate *bool `query:"validate" json:"validate,omitempty"`
 }
 
@@ -87,7 +87,7 @@ func (s *Server) CreateApplication(ctx context.Context, q *ApplicationCreateRequ
 	if err := s.require(ctx, "applications", "create", s.rbacObject(app)); err != nil {
 		return nil, err
 	}
-	if err := s.validate(ctx, app, q.Validate); err != nil {
+	if err := s.validate(ctx, app); err != nil {
 		return nil, err
 	}
 	err := s.Client.Create(ctx, app)
@@ -115,7 +115,7 @@ func (s *Server) upsert(ctx context.Context, want *v1alpha1.Application, change 
 	if !change {
 		return nil, fault.New(fault.Invalid, "existing application spec is different, use upsert flag to force update: application %s", want.Name)
 	}
-	return s.update(ctx, a, nil, func(*v1alpha1.Application) (*v1alpha1.Application, error) { return want, nil })
+	return s.update(ctx, a, func(*v1alpha1.Application) (*v1alpha1.Application, error) { return want, nil })
 }
 
 // UpdateApplication changes specification, labels, annotations and finalizers.
@@ -127,7 +127,7 @@ func (s *Server) UpdateApplication(ctx context.Context, q *ApplicationUpdateRequ
 	if q.Name != "" && name != q.Name {
 		return nil, fault.New(fault.Invalid, "the request is for application %q and holds application %q", q.Name, name)
 	}
-	return s.update(ctx, Named{Name: name, AppNamespace: q.Application.Namespace, Project: q.Project}, q.Validate,
+	return s.update(ctx, Named{Name: name, AppNamespace: q.Application.Namespace, Project: q.Project},
 		func(*v1alpha1.Application) (*v1alpha1.Application, error) { return q.Application, nil })
 }
 
@@ -136,7 +136,7 @@ func (s *Server) UpdateApplicationSpec(ctx context.Context, q *ApplicationUpdate
 	if q.Spec == nil {
 		return nil, fault.New(fault.Invalid, "the request holds no specification")
 	}
-	app, err := s.update(ctx, q.Named, q.Validate, func(app *v1alpha1.Application) (*v1alpha1.Application, error) {
+	app, err := s.update(ctx, q.Named, func(app *v1alpha1.Application) (*v1alpha1.Application, error) {
 		app.Spec = *q.Spec
 		return app, nil
 	})
@@ -149,7 +149,7 @@ func (s *Server) UpdateApplicationSpec(ctx context.Context, q *ApplicationUpdate
 // PatchApplication patches specification, labels, annotations and finalizers. What else a patch says has no effect: status
 // and operation have procedures of their own, with rights of their own.
 func (s *Server) PatchApplication(ctx context.Context, q *ApplicationPatchRequest) (*v1alpha1.Application, error) {
-	return s.update(ctx, q.Named, nil, func(app *v1alpha1.Application) (*v1alpha1.Application, error) {
+	return s.update(ctx, q.Named, func(app *v1alpha1.Application) (*v1alpha1.Application, error) {
 		data, err := json.Marshal(app)
 		if err != nil {
 			return nil, fmt.Errorf("encode application %s: %w", app.Name, err)
@@ -191,7 +191,7 @@ func applyPatch(data, patch []byte, kind string) ([]byte, error) {
 
 // update writes what change makes of an application: its specification, labels, annotations and finalizers.
 func (s *Server) update(
-	ctx context.Context, a Named, validate *bool, change func(*v1alpha1.Application) (*v1alpha1.Application, error),
+	ctx context.Context, a Named, change func(*v1alpha1.Application) (*v1alpha1.Application, error),
 ) (*v1alpha1.Application, error) {
 	app, err := s.changeRecorded(ctx, a, "update", Activity{Kind: audit.KindSettings, Text: "changed the application"}, func(app *v1alpha1.Application) (map[string]any, error) {
 		want, err := change(app.DeepCopy())
@@ -207,7 +207,7 @@ func (s *Server) update(
 				}
 			}
 		}
-		if err := s.validate(ctx, next, validate); err != nil {
+		if err := s.validate(ctx, next); err != nil {
 			return nil, err
 		}
 		return mergePatch(app, next)
@@ -219,7 +219,7 @@ func (s *Server) update(
 }
 
 // validate refuses an application that could not be reconciled: by its own fields, or by its project.
-func (s *Server) validate(ctx context.Context, app *v1alpha1.Application, wanted *bool) error {
+func (s *Server) validate(ctx context.Context, app *v1alpha1.Application) error {
 	if app.Namespace != s.Namespace {
 		conf, _, err := s.settings(ctx)
 		if err != nil {
@@ -233,23 +233,46 @@ func (s *Server) validate(ctx context.Context, app *v1alpha1.Application, wanted
 	if fault.Is(err, fault.NotFound) {
 		return fault.New(fault.Invalid, "application %s references project %s which does not exist", app.Name, app.Spec.ProjectName())
 	}
-	if err != nil || wanted != nil && !*wanted {
-		return err
-	}
-	judge, err := s.judge(ctx, p)
 	if err != nil {
 		return err
 	}
-	found := append(project.ValidateSpec(app), judge.Validate(app)...)
-	if app.Namespace != s.Namespace {
-		if err := judge.PermitsSourceNamespace(app.Namespace, s.Namespace); err != nil {
-			return err
+	secrets, err := s.secrets(ctx)
+	if err != nil {
+		return err
+	}
+	clusters, _ := settings.NewClusters(secrets) // problems of Secrets are shown with the clusters
+	return s.permitSpec(app, p, clusters)
+}
+
+// permitSpec judges an application by its own fields and by its project.
+func (s *Server) permitSpec(app *v1alpha1.Application, p *v1alpha1.AppProject, clusters []settings.Cluster) error {
+	var own []project.Cluster
+	for _, c := range clusters {
+		if c.Project == p.Name {
+			own = append(own, project.Cluster{Server: c.Server, Name: c.Name})
 		}
 	}
+	judge := project.New(p, own...)
 	var texts []string
-	for _, c := range found {
-		if strings.HasSuffix(string(c.Type), "Error") && !slices.Contains(texts, c.Message) {
+	for _, c := range project.ValidateSpec(app) {
+		if c.Type == v1alpha1.ConditionInvalidSpecError {
 			texts = append(texts, c.Message)
+		}
+	}
+	if app.Namespace != s.Namespace {
+		if err := judge.PermitsSourceNamespace(app.Namespace, s.Namespace); err != nil {
+			texts = append(texts, err.Error())
+		}
+	}
+	for _, source := range app.Spec.GetSources() {
+		if err := judge.PermitsSource(source.RepoURL); err != nil {
+			texts = append(texts, err.Error())
+		}
+	}
+	if len(texts) == 0 {
+		to := destinationOf(app.Spec.Destination, clusters)
+		if err := judge.PermitsDestination(to.Server, to.Name, to.Namespace); err != nil {
+			texts = append(texts, err.Error())
 		}
 	}
 	if len(texts) > 0 {
@@ -258,20 +281,16 @@ func (s *Server) validate(ctx context.Context, app *v1alpha1.Application, wanted
 	return nil
 }
 
-// judge is what a project permits, with the clusters that are registered for it.
-func (s *Server) judge(ctx context.Context, p *v1alpha1.AppProject) (*project.Project, error) {
-	secrets, err := s.secrets(ctx)
-	if err != nil {
-		return nil, err
-	}
-	clusters, _ := settings.NewClusters(secrets) // problems of Secrets are shown with the clusters
-	var own []project.Cluster
-	for _, c := range clusters {
-		if c.Project == p.Name {
-			own = append(own, project.Cluster{Server: c.Server, Name: c.Name})
+// destinationOf completes a destination that names its cluster in one way with the other, as far as the cluster is known.
+func destinationOf(d v1alpha1.ApplicationDestination, clusters []settings.Cluster) v1alpha1.ApplicationDestination {
+	known := append(slices.Clone(clusters), settings.Cluster{Server: v1alpha1.InClusterServer, Name: v1alpha1.InClusterName})
+	for _, c := range known {
+		if d.Server != "" && strings.TrimRight(d.Server, "/") == c.Server || d.Server == "" && d.Name == c.Name {
+			d.Server, d.Name = c.Server, c.Name
+			break
 		}
 	}
-	return project.New(p, own...), nil
+	return d
 }
 
 // DeleteApplication deletes an application, with its objects unless cascade is false.

@@ -69,8 +69,8 @@ type ClusterInfo struct {
 type Connections interface {
 	// Cluster returns the version of a cluster that is watched, or why it is not; known is false when nobody has tried.
 	Cluster(server string) (version string, known bool, err error)
-	// Repository returns the outcome of the last reading of a repository; known is false when nobody has tried.
-	Repository(repoURL, project string) (known bool, err error)
+	// Repository asks a repository, unless it was asked a short while ago; known is false for those that cannot be asked.
+	Repository(ctx context.Context, repo settings.Listed) (known bool, err error)
 }
 
 func connectionState(known bool, err error) ConnectionState {

@@ -5,6 +5,8 @@ import "context"
 // ListAppLinksRequest is of Application.ListLinks.
 type ListAppLinksRequest struct {
 	Named `json:",inline"`
+	// Namespace is AppNamespace as this procedure of Argo CD calls it.
+	Namespace string `query:"namespace" json:"namespace,omitempty"`
 }
 
 // LinksResponse are links to other pages.
@@ -23,6 +25,7 @@ type LinkInfo struct {
 // ListLinks returns the pages that an application's Ingresses and Services are reached at. The templates of
 // application.links in argocd-cm are not acted on yet.
 func (s *Server) ListLinks(ctx context.Context, q *ListAppLinksRequest) (*LinksResponse, error) {
+	q.AppNamespace = firstText(q.AppNamespace, q.Namespace)
 	app, err := s.namedApplication(ctx, q.Named, "get")
 	if err != nil {
 		return nil, err

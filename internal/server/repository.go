@@ -3,6 +3,9 @@ package server
 import (
 	"context"
 	"net/url"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/mask"
@@ -62,26 +65,43 @@ func (s *Server) ListRepositories(ctx context.Context, q *RepoQuery) (*Repositor
 	if err != nil {
 		return nil, err
 	}
-	out := &RepositoryList{Items: []Repository{}}
+	var found []settings.Listed
 	for _, l := range settings.ListRepositories(secrets, false) {
 		if q.Repo != "" && !l.Is(q.Repo) && l.URL() != q.Repo || // with a password it is listed without
 			q.AppProject != "" && q.AppProject != l.Project ||
 			!s.Allowed(ctx, "repositories", "get", scoped(l.Project, l.URL())) {
 			continue
 		}
-		out.Items = append(out.Items, s.repository(l))
+		found = append(found, l)
 	}
-	return out, nil
+	out := &RepositoryList{Items: make([]Repository, len(found))}
+	var group errgroup.Group
+	group.SetLimit(repositoryProbes)
+	for i, l := range found {
+		group.Go(func() error {
+			out.Items[i] = s.repository(ctx, l)
+			return nil
+		})
+	}
+	return out, group.Wait()
 }
 
-func (s *Server) repository(l settings.Listed) Repository {
+// How many repositories are asked at once, and how long one is waited for.
+const (
+	repositoryProbes   = 8
+	repositoryPatience = 5 * time.Second
+)
+
+func (s *Server) repository(ctx context.Context, l settings.Listed) Repository {
 	r := Repository{
 		Repo: l.URL(), Type: firstText(l.Type, "git"), Name: l.Name, Project: l.Project, Insecure: l.Insecure,
 		InsecureIgnoreHostKey: l.InsecureIgnoreHostKey, EnableLFS: l.EnableLFS, EnableOCI: l.EnableOCI, HasCredentials: l.Authenticates,
 	}
 	known, err := l.Err != nil, l.Err
 	if !known && s.Connections != nil {
-		known, err = s.Connections.Repository(r.Repo, r.Project)
+		ctx, cancel := context.WithTimeout(ctx, repositoryPatience)
+		defer cancel()
+		known, err = s.Connections.Repository(ctx, l)
 	}
 	r.ConnectionState = connectionState(known, err)
 	return r

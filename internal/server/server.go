@@ -28,6 +28,8 @@ type Options struct {
 	Engine    Engine
 	Access    Access
 	Sessions  Sessions
+	// Passwords are those of local accounts; nil where they cannot be changed.
+	Passwords Passwords
 	// Recorder keeps what callers did, and Audit is the record; nil where there is none.
 	Recorder audit.Recorder
 	Audit    audit.Log

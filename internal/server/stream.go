@@ -28,8 +28,13 @@ type StreamEvent struct {
 	Cursor     string      `json:"cursor,omitempty"`
 }
 
-// StreamEvent gives the event its name.
-func (e *StreamEvent) StreamEvent() (id, name string, data any) { return e.Cursor, e.Event, e }
+// StreamEvent gives the event its name. The data of a row is the row itself, as the list has it.
+func (e *StreamEvent) StreamEvent() (id, name string, data any) {
+	if e.Deployment != nil {
+		return e.Cursor, e.Event, e.Deployment
+	}
+	return e.Cursor, e.Event, e
+}
 
 // streamPause is how long changes are gathered: many changes of one row are one event.
 const streamPause = 250 * time.Millisecond

@@ -10,11 +10,10 @@ import (
 
 // CompareQuery compares what two applications render.
 type CompareQuery struct {
-	// Name is the first application, To the second.
-	Name         string `path:"name" json:"name,omitempty"`
-	AppNamespace string `query:"appNamespace" json:"appNamespace,omitempty"`
-	To           string `query:"to" json:"to,omitempty"`
-	ToNamespace  string `query:"toNamespace" json:"toNamespace,omitempty"`
+	From          string `query:"from" json:"from,omitempty"`
+	FromNamespace string `query:"fromNamespace" json:"fromNamespace,omitempty"`
+	To            string `query:"to" json:"to,omitempty"`
+	ToNamespace   string `query:"toNamespace" json:"toNamespace,omitempty"`
 }
 
 // Compare says what differs between what two applications render, both of which the caller must be permitted to see.
@@ -25,7 +24,7 @@ func (s *Server) Compare(ctx context.Context, q *CompareQuery) (*Comparison, err
 	}
 	sides := make([]insight.Rendered, 2)
 	var commits []Commit
-	for i, name := range [][2]string{{q.AppNamespace, q.Name}, {q.ToNamespace, q.To}} {
+	for i, name := range [][2]string{{q.FromNamespace, q.From}, {q.ToNamespace, q.To}} {
 		app, err := s.application(ctx, name[0], name[1], "get")
 		if err != nil {
 			return nil, err

@@ -19,11 +19,11 @@ type PlanQuery struct {
 	AppNamespace string `query:"appNamespace" json:"appNamespace,omitempty"`
 	// Revisions are planned in place of those that the application follows, one for each source; an empty one keeps the
 	// source's own.
-	Revisions []string `query:"revisions" json:"revisions,omitempty"`
+	Revisions []string `query:"revisions,revision" json:"revisions,omitempty"`
 	// History plans going back to the deployment of this id.
-	History string `query:"history" json:"history,omitempty"`
+	History string `query:"history,rollback" json:"history,omitempty"`
 	// Refresh asks the repositories again.
-	Refresh bool `query:"refresh" json:"refresh,omitempty"`
+	Refresh bool `query:"refresh,fresh" json:"refresh,omitempty"`
 }
 
 // Plan says what a sync would do, or with a deployment's id what going back to it would.
@@ -64,32 +64,13 @@ func rollbackTarget(app *v1alpha1.Application, id int64) (target, error) {
 	if h.Source.RepoURL == "" && len(h.Sources) == 0 {
 		return target{}, fault.New(fault.Invalid, "deployment %d of application %s/%s has no source on record", id, app.Namespace, app.Name)
 	}
-	then := app.DeepCopy()
-	then.Spec.Sources, then.Spec.Source = h.Sources, nil
-	revisions := h.Revisions
-	if len(h.Sources) == 0 {
-		source := h.Source
-		then.Spec.Source, revisions = &source, []string{h.Revision}
-	}
+	then, revisions := insight.At(app, &h)
 	return target{app: then, revisions: revisions, back: true}, nil
 }
 
 // operation is the sync that leads to the target.
 func (t target) operation(revisions []string) *v1alpha1.SyncOperation {
-	op := &v1alpha1.SyncOperation{SyncStrategy: &v1alpha1.SyncStrategy{Hook: &v1alpha1.SyncStrategyHook{}}}
-	if t.app.Spec.SyncPolicy != nil {
-		op.SyncOptions = t.app.Spec.SyncPolicy.SyncOptions
-	}
-	if len(t.app.Spec.Sources) > 0 {
-		op.Revisions = revisions
-	} else if len(revisions) > 0 {
-		op.Revision = revisions[0]
-	}
-	if t.back {
-		op.SyncStrategy = &v1alpha1.SyncStrategy{Apply: &v1alpha1.SyncStrategyApply{}}
-		op.Source, op.Sources = t.app.Spec.Source, t.app.Spec.Sources
-	}
-	return op
+	return insight.SyncTo(t.app, revisions, t.back)
 }
 
 func (s *Server) plan(ctx context.Context, t target) (*Plan, error) {

@@ -15,7 +15,7 @@ import (
 // are listed.
 func backed() []string {
 	return []string{
-		"Sources and manifests", "Sync options", "Sync engine", "Deletion", "Automated sync", "Diff, tracking, health", "Projects", "Credentials",
+		"Sources and manifests", "Sync options", "Sync engine", "Deletion", "Automated sync", "Diff, tracking, health", "Projects", "Access", "Credentials",
 	}
 }
 

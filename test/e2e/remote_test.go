@@ -168,6 +168,8 @@ func TestBothWays(t *testing.T) {
 		w.same("app", "sync", "shop", "--preview")
 		w.same("app", "history", "shop", "-o", "json")
 		w.same("app", "rollback", "shop")
+		w.same("app", "plan", "shop")
+		w.same("app", "why", "shop")
 	})
 	t.Run("sync", func(t *testing.T) {
 		w := w.in(t)
@@ -193,6 +195,7 @@ func TestBothWays(t *testing.T) {
 			"app get-resource shop --kind Deployment -o yaml", "app get-resource shop --kind Secret -o json", "app get-resource shop --kind Pod --filter-fields metadata.name,spec.nodeName",
 			"app get-resource shop --kind Nothing", "app wait shop", "app logs shop --tail 3", "app logs shop --kind StatefulSet",
 			"app terminate-op shop", "app rollback shop 99", "app sync shop --resource apps:Deployment:nothing",
+			"app plan shop", "app why shop", "app why shop -o json", "audit --app shop --kind nothing", "proj role list default",
 			"proj list", "proj get default", "proj get nothing", "proj windows list default",
 		} {
 			w.same(strings.Fields(line)...)
@@ -260,6 +263,7 @@ func (w *ways) changes(t *testing.T, app *harness.App, repo *harness.Repo, ns st
 	ok("app", "sync", "shop", "--prune", "--async")
 	ok("app", "wait", "shop", "--operation")
 	w.same("app", "history", "shop")
+	w.same("app", "plan", "shop", "--history", "0")
 	ok("app", "rollback", "shop", "0", "--timeout", "60s")
 	w.same("app", "get", "shop", "--show-operation")
 

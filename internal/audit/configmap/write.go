@@ -142,6 +142,7 @@ func (s *Store) fill(ctx context.Context, cm *corev1.ConfigMap, batch []audit.Ac
 	case err != nil:
 		return batch, fmt.Errorf("write ConfigMap %s/%s: %w", cm.Namespace, cm.Name, err)
 	}
+	s.announce(ctx, batch[:n])
 	return batch[n:], nil
 }
 

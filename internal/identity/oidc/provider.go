@@ -28,6 +28,9 @@ const CallbackPath = "/auth/callback"
 // patience is how long a provider that could not be reached is left alone, so that its outage does not make every request wait.
 const patience = 5 * time.Second
 
+// discovery is how long the provider may take to say who it is.
+const discovery = 10 * time.Second
+
 // maxToken bounds what is parsed.
 const maxToken = 64 << 10
 
@@ -144,9 +147,11 @@ func (p *Provider) discover(ctx context.Context) (*gooidc.Provider, bool, error)
 	if p.cause != nil && p.o.Now().Sub(p.failed) < patience {
 		return nil, false, p.cause
 	}
-	found, err := gooidc.NewProvider(gooidc.ClientContext(ctx, p.client), p.o.Config.Issuer)
+	asking, cancel := context.WithTimeout(gooidc.ClientContext(ctx, p.client), discovery)
+	defer cancel()
+	found, err := gooidc.NewProvider(asking, p.o.Config.Issuer)
 	if err != nil {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil { // the caller's haste says nothing about the provider
 			return nil, false, fault.New(fault.Transient, "ask the provider %s about itself: %w", p.o.Config.Issuer, ctx.Err())
 		}
 		p.failed = p.o.Now()

@@ -79,7 +79,7 @@ func newBench(t *testing.T, change ...func(*bench, *rest.Options)) *bench {
 	b.sessions = &sessions{tokens: map[string]string{}}
 	log := logger(b.log)
 	b.server = server.New(server.Options{
-		Client: c, Reader: c, Namespace: b.namespace, Engine: b.engine, Access: roles{}, Sessions: b.sessions, Now: time.Now, Log: log,
+		Client: c, Reader: c, Namespace: b.namespace, Engine: b.engine, Access: roles{}, Sessions: b.sessions, Passwords: b.sessions, Now: time.Now, Log: log,
 		Build: server.VersionMessage{Version: "test"},
 	})
 	o := rest.Options{Server: b.server, Log: log, Beat: 50 * time.Millisecond}
@@ -265,6 +265,20 @@ func (s *sessions) Login(_ context.Context, name, password, _ string) (server.To
 		return server.Token{}, fault.New(fault.Unauthenticated, "invalid username or password")
 	}
 	return server.Token{Value: s.token(name), Expires: time.Now().Add(time.Hour)}, nil
+}
+
+func (s *sessions) CheckPassword(_ context.Context, _, password, _ string) error {
+	if password != "correct horse" {
+		return fault.New(fault.Denied, "invalid username or password")
+	}
+	return nil
+}
+
+func (s *sessions) ChangePassword(_ context.Context, name, password string) error {
+	if name == "" || password == "" {
+		return fault.New(fault.Invalid, "no name or password")
+	}
+	return nil
 }
 
 func (s *sessions) Verify(_ context.Context, token string) (server.Caller, error) {

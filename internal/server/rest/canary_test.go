@@ -106,7 +106,8 @@ func TestCanary(t *testing.T) {
 		},
 		"ApplicationService_Sync": {{body: obj{"manifests": []string{`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"db"},"stringData":{"password":` +
 			jsonString(canary) + `}}`, canary}}}},
-		"SessionService_Create": {{body: obj{"username": "admin", "password": canary}}, {body: obj{"token": canary}}},
+		"AccountService_UpdatePassword": {{body: obj{"currentPassword": "correct horse", "newPassword": canary}}, {body: obj{"currentPassword": canary, "newPassword": canary}}},
+		"SessionService_Create":         {{body: obj{"username": "admin", "password": canary}}, {body: obj{"token": canary}}},
 	}
 	for _, route := range rest.Routes(b.server) {
 		for _, p := range append([]probe{all[route.Name]}, more[route.Name]...) {

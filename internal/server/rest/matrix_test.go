@@ -96,6 +96,7 @@ func probes(namespace string) map[string]probe {
 		"GPGKeyService_List":                         {want: global},
 		"AccountService_ListAccounts":                {want: read},
 		"AccountService_GetAccount":                  {params: map[string]string{"name": "admin"}, want: global},
+		"AccountService_UpdatePassword":              {body: obj{"name": "ci", "currentPassword": "correct horse", "newPassword": "battery staple"}, want: admin},
 		"AccountService_CanI":                        {params: map[string]string{"resource": "applications", "action": "sync", "subresource": "dev/shop"}, want: read},
 		"SettingsService_Get":                        {want: want{200, 200, 200, 200}},
 		"VersionService_Version":                     {want: want{200, 200, 200, 200}},
@@ -105,6 +106,14 @@ func probes(namespace string) map[string]probe {
 		"Belay_Deployments": {want: read},
 		"Belay_Stream":      {want: read},
 		"Belay_Plan":        {want: read},
+		// A plan that was not reviewed is refused to those who may sync.
+		"Belay_PlanSync":     {body: obj{"digest": "another"}, want: want{401, 403, 409, 409}},
+		"Belay_PlanRollback": {body: obj{"id": 1, "digest": "another"}, want: want{401, 403, 409, 409}},
+		"Belay_Why":          {want: read},
+		"Belay_History":      {want: read},
+		"Belay_Activities":   {want: read},
+		"Belay_Compare":      {query: "from=shop&to=shop", want: read},
+		"Belay_Search":       {query: "q=shop", want: read},
 	}
 }
 

@@ -82,6 +82,7 @@ func settingsRoutes(s *server.Server) []Route {
 		call("GET", "/api/v1/certificates", "CertificateService_ListCertificates", "What connections to repositories trust", s.ListCertificates),
 		call("GET", "/api/v1/gpgkeys", "GPGKeyService_List", "Public keys that signatures of commits are checked with", s.ListGPGKeys),
 		call("GET", "/api/v1/account", "AccountService_ListAccounts", "The local accounts that the caller may see", s.ListAccounts),
+		call("PUT", "/api/v1/account/password", "AccountService_UpdatePassword", "Change a password", s.UpdatePassword),
 		call("GET", "/api/v1/account/{name}", "AccountService_GetAccount", "One account", s.GetAccount),
 		call("GET", "/api/v1/account/can-i/{resource}/{action}/{subresource...}", "AccountService_CanI", "Whether the caller may do something", s.CanI),
 		call("GET", "/api/v1/settings", "SettingsService_Get", "What clients have to know", s.GetSettings).public(),

@@ -37,7 +37,9 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, run func(contex
 	beating := make(chan struct{})
 	go func() {
 		defer close(beating)
-		s.beat(ctx, h.Beat, cancel)
+		if s.events { // a line without JSON would surprise the readers of lines
+			s.beat(ctx, h.Beat, cancel)
+		}
 	}()
 	err := run(ctx, s)
 	left := ctx.Err() != nil
@@ -131,7 +133,6 @@ func (s *sequence) write(id, name string, body any) error {
 }
 
 // beat writes comments into the silence, so that proxies keep the connection and one whose other end has left is noticed.
-// They also open the stream for a caller to whom nothing was sent yet.
 func (s *sequence) beat(ctx context.Context, every time.Duration, giveUp func()) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
@@ -140,11 +141,7 @@ func (s *sequence) beat(ctx context.Context, every time.Duration, giveUp func())
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			text := "\n"
-			if s.events {
-				text = ":\n\n"
-			}
-			if s.flush([]byte(text)) != nil {
+			if s.flush([]byte(":\n\n")) != nil {
 				giveUp()
 				return
 			}

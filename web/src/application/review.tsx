@@ -13,12 +13,15 @@ import { useQuery } from '../state/query';
 import { useQueryString } from '../state/url';
 import { useApplication } from './data';
 
+/** deploymentOf reads the id of a deployment; the first one is 0. */
+const deploymentOf = (text: string | null) => (text && /^\d+$/.test(text) ? Number(text) : undefined);
+
 /** ReviewPage shows what a sync, or a rollback, would do, and then does exactly that. */
 export default function ReviewPage() {
   const { key, row } = useApplication();
   const [params] = useQueryString();
   const revision = params.get('revision') ?? '';
-  const rollback = Number(params.get('rollback')) || undefined;
+  const rollback = deploymentOf(params.get('rollback'));
   const [turn, setTurn] = useState(0);
   const plan = useQuery(`review:${key.namespace}/${key.name}:${revision}:${rollback ?? ''}:${turn}`, () => applications.plan(key, { revision, rollback, fresh: true }));
   const [changed, setChanged] = useState(false);
@@ -77,7 +80,7 @@ function Review({ plan, rollback, revision, changed, prune: prunes, onConflict }
   const warnings = relevant(plan, selection);
   const strict = needsName(plan, selection);
   const deletions = objects.filter((object) => object.action === 'delete').length;
-  const verb = rollback ? 'rollback' : 'sync';
+  const verb = rollback !== undefined ? 'rollback' : 'sync';
   const blocked = !can(verb) ? `You may not ${verb === 'sync' ? 'sync' : 'roll back'} this application.` : plan.window ? plan.window : '';
   const nothing = objects.length === 0 && !plan.hooks?.length;
   const ready = !busy && !blocked && (!strict || typed === plan.application) && (selected.length > 0 || nothing || Boolean(plan.hooks?.length));
@@ -87,7 +90,7 @@ function Review({ plan, rollback, revision, changed, prune: prunes, onConflict }
     setError('');
     const common = { digest: plan.digest, prune: selection.prune, reason: reason.trim() };
     try {
-      if (rollback) await applications.rollback(key, { id: rollback, ...common });
+      if (rollback !== undefined) await applications.rollback(key, { id: rollback, ...common });
       else {
         const partial = selection.left.size > 0;
         await applications.sync(key, {
@@ -121,7 +124,7 @@ function Review({ plan, rollback, revision, changed, prune: prunes, onConflict }
           </p>
         )}
         <div className="card stack">
-          <h2>{rollback ? `Roll back to deployment ${rollback}` : nothing ? 'Nothing to change' : 'What a sync would do'}</h2>
+          <h2>{rollback !== undefined ? `Roll back to deployment ${rollback}` : nothing ? 'Nothing to change' : 'What a sync would do'}</h2>
           {(plan.commits ?? []).map((commit) => (
             <CommitLine key={commit.revision} commit={commit} detail />
           ))}
@@ -132,7 +135,7 @@ function Review({ plan, rollback, revision, changed, prune: prunes, onConflict }
             <Tally count={plan.counts.delete} word="to delete" tone="bad" />
             <span className="muted">{plural(plan.unchanged, 'object')} unchanged</span>
           </p>
-          {rollback && row?.autoSync && <p className="note warn">Auto-sync is paused by a rollback, or it would bring the newer commit back. Switch it on again in the details once Git has what you want.</p>}
+          {rollback !== undefined && row?.autoSync && <p className="note warn">Auto-sync is paused by a rollback, or it would bring the newer commit back. Switch it on again in the details once Git has what you want.</p>}
         </div>
         <Warnings warnings={warnings} />
         {nothing ? (
@@ -141,7 +144,7 @@ function Review({ plan, rollback, revision, changed, prune: prunes, onConflict }
           <PlanGroups
             groups={groupPlan(objects)}
             selection={selection}
-            selectable={!rollback}
+            selectable={rollback === undefined}
             onToggle={(object) => {
               const left = new Set(selection.left);
               if (!left.delete(refKey(object))) left.add(refKey(object));
@@ -188,19 +191,19 @@ function Review({ plan, rollback, revision, changed, prune: prunes, onConflict }
           </p>
         )}
         <button type="submit" className={strict ? 'button danger' : 'button primary'} disabled={!ready} aria-describedby={describe}>
-          {busy ? 'Starting…' : buttonText(plan, selection, rollback ? String(rollback) : undefined)}
+          {busy ? 'Starting…' : buttonText(plan, selection, rollback?.toString())}
         </button>
         <p className="muted small" id={describe}>
           Pinned to {plan.revisions?.map(short).join(', ') || 'this plan'}: if Git or the cluster changes first, nothing is started.
           {selection.left.size > 0 && ' A part of the plan is not kept in the history of deployments.'}
         </p>
-        {!rollback && (
+        {rollback === undefined && (
           <details>
             <summary className="small">As a command</summary>
             <Command text={`belay app sync ${plan.application}${plan.revisions?.length === 1 && plan.revisions[0] ? ` --revision ${plan.revisions[0]}` : ''}${selection.prune ? ' --prune' : ''}`} />
           </details>
         )}
-        <Link className="button plain" to={appPath(key, rollback ? 'history' : '')}>
+        <Link className="button plain" to={appPath(key, rollback === undefined ? '' : 'history')}>
           Cancel
         </Link>
       </aside>

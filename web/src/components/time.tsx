@@ -28,7 +28,7 @@ export function Time({ at, both = false, fallback = 'never' }: { at: string | nu
   const current = useNow();
   const time = parseTime(at);
   if (time === undefined) return <span className="muted">{fallback}</span>;
-  const ago = relative(time, Math.max(current, Date.now() - 30_000));
+  const ago = relative(time, Math.max(current, Date.now() - 30_000, Math.min(time, Date.now())));
   return (
     <time dateTime={new Date(time).toISOString()} title={full(time)}>
       {both ? (
