@@ -34,8 +34,8 @@ func run() int {
 		Getenv: os.Getenv, Now: time.Now, Build: build(),
 		Planner:  app.OpenPlanner(os.Environ(), cacheDir(), os.Getenv("BELAY_PLUGINS_DIR")),
 		Prober:   app.OpenProber(os.Environ()),
-		Audit:    app.OpenAudit(time.Now),
 		Server:   app.OpenServer,
+		Audit:    app.OpenAudit(time.Now),
 		Commands: []*cobra.Command{app.RunCommand(version, os.Environ(), os.Getenv, os.Stderr)},
 	}, os.Args[1:])
 }

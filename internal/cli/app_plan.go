@@ -2,17 +2,14 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
-	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/insight"
 	"github.com/belaycd/belay/internal/operation"
-	"github.com/belaycd/belay/internal/project"
 )
 
 type reviewOptions struct {
@@ -47,11 +44,11 @@ a sync would do the same. The values of fields are shown by "app diff".`,
 			if o.history != noHistory && (o.revision != "" || len(o.revisions) > 0 || o.local != "") {
 				return usageError("--history names its own revisions: it goes with neither --revision nor --local")
 			}
-			conn, err := c.connectCluster()
+			conn, err := c.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
-			key, err := o.key(args[0], conn.Namespace)
+			key, err := o.key(args[0], conn.Home())
 			if err != nil {
 				return err
 			}
@@ -66,7 +63,7 @@ a sync would do the same. The values of fields are shown by "app diff".`,
 	return cmd
 }
 
-func (c *cli) review(ctx context.Context, conn *Connection, key appKey, o *reviewOptions) error {
+func (c *cli) review(ctx context.Context, conn ControlPlane, key appKey, o *reviewOptions) error {
 	app, err := getApp(ctx, conn, key)
 	if err != nil {
 		return err
@@ -75,26 +72,14 @@ func (c *cli) review(ctx context.Context, conn *Connection, key appKey, o *revie
 	if err != nil {
 		return err
 	}
+	opts.Fresh = o.refresh
+	r := ReviewOptions{PlanOptions: opts}
 	if o.history != noHistory {
-		to, err := operation.Deployment(app, o.history)
-		if err != nil {
+		if r.Deployment, err = operation.Deployment(app, o.history); err != nil {
 			return err
 		}
-		app, opts.Revisions = insight.At(app, to)
 	}
-	opts.Fresh = o.refresh
-	found, err := c.compare(ctx, conn, app, opts)
-	if err != nil {
-		return fmt.Errorf("plan application %s: %w", key, err)
-	}
-	in := insight.PlanInput{
-		App: app, Revisions: found.Revisions, Plan: found.Plan, Hooks: found.Targets.Hooks, Conditions: found.Conditions,
-		Operation: insight.SyncTo(app, found.Revisions, o.history != noHistory), Masked: found.Masked,
-	}
-	if w, err := windowsFor(ctx, conn, app); err == nil {
-		in.Window = windowText(w.Judge(project.Sync{Manual: true}, c.Now()))
-	}
-	plan, err := insight.NewPlan(in)
+	plan, err := conn.Review(ctx, app, r)
 	if err != nil {
 		return fmt.Errorf("plan application %s: %w", key, err)
 	}
@@ -102,31 +87,6 @@ func (c *cli) review(ctx context.Context, conn *Connection, key appKey, o *revie
 		return printAs(c.Out, o.output, plan)
 	}
 	return writePlan(c.Out, plan)
-}
-
-// compare runs the engine up to the comparison.
-func (c *cli) compare(ctx context.Context, conn *Connection, app *v1alpha1.Application, opts PlanOptions) (found *Comparison, err error) {
-	planner, err := conn.Planner(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = firstError(err, planner.Close()) }()
-	comparer, ok := planner.(Comparer)
-	if !ok {
-		return nil, &Failure{Exit: ExitAPI, Code: "NoEngine", Err: errors.New("the engine of this program does not compare by itself")}
-	}
-	return comparer.Compare(ctx, app, opts)
-}
-
-// windowText says why no sync is permitted, and when one will be.
-func windowText(v project.Verdict) string {
-	switch {
-	case v.Allowed:
-		return ""
-	case v.Again.IsZero():
-		return v.Why
-	}
-	return fmt.Sprintf("%s; again at %s", v.Why, v.Again.UTC().Format("2006-01-02 15:04 UTC"))
 }
 
 // writePlan prints a plan as tables: what happens, what runs, what to know.

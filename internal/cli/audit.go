@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -53,7 +52,7 @@ changes of health. The record is kept in ConfigMaps of the control plane, which 
 		if o.query.Limit < 1 || o.query.Limit > 1000 {
 			return usageError("--limit is between 1 and 1000")
 		}
-		conn, err := c.connectCluster()
+		conn, err := c.connect(cmd.Context())
 		if err != nil {
 			return err
 		}
@@ -62,16 +61,10 @@ changes of health. The record is kept in ConfigMaps of the control plane, which 
 	return cmd
 }
 
-func (c *cli) listActivities(ctx context.Context, conn *Connection, o *auditOptions, all bool) error {
-	if c.Audit == nil {
-		return &Failure{Exit: ExitAPI, Code: "NoAudit", Err: errors.New("this program was built without the record of activities")}
-	}
-	log := c.Audit(conn)
+func (c *cli) listActivities(ctx context.Context, conn ControlPlane, o *auditOptions, all bool) error {
 	page := &audit.Page{Items: []audit.Activity{}}
 	for q := o.query; ; {
-		rctx, cancel := conn.request(ctx)
-		next, err := log.Activities(rctx, q, nil)
-		cancel()
+		next, err := conn.Activities(ctx, q)
 		if err != nil {
 			return fmt.Errorf("read the record of activities: %w", err)
 		}

@@ -28,10 +28,10 @@ type Env struct {
 	Planner PlannerFunc
 	// Prober opens what repositories are tried with. Without it they are not.
 	Prober ProberFunc
-	// Audit opens the record of activities. Without it the command that reads it says so and fails.
-	Audit AuditFunc
 	// Server opens API servers. Without it commands work on the cluster of a kubeconfig alone.
 	Server ServerFunc
+	// Audit opens the record of activities. Without it the command that reads it says so and fails.
+	Audit AuditFunc
 	// Commands are further commands, such as the one that runs the controller.
 	Commands []*cobra.Command
 }

@@ -32,6 +32,8 @@ type Connection struct {
 	Timeout time.Duration
 
 	planner PlannerFunc
+	audit   AuditFunc
+	now     func() time.Time
 	user    *string // who asks, once that was asked for
 }
 
@@ -96,10 +98,11 @@ func (c *cli) openCluster() (*Connection, error) {
 		return nil, f
 	}
 	conn, err := Connect(config, c.kube.namespace, c.kube.requestTimeout.duration())
-	if err == nil {
-		conn.planner = c.Env.Planner
+	if err != nil {
+		return nil, err
 	}
-	return conn, err
+	conn.planner, conn.audit, conn.now = c.Env.Planner, c.Env.Audit, c.Now
+	return conn, nil
 }
 
 // Connect returns a connection to the cluster of config.
@@ -126,7 +129,7 @@ func Connect(config *rest.Config, namespace string, timeout time.Duration) (*Con
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", config.Host, err)
 	}
-	return &Connection{Client: cl, Config: config, Namespace: namespace, Timeout: timeout}, nil
+	return &Connection{Client: cl, Config: config, Namespace: namespace, Timeout: timeout, now: time.Now}, nil
 }
 
 // knownKinds maps our own kinds without asking the server, which saves every command two round trips.

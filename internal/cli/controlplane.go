@@ -16,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/audit"
+	"github.com/belaycd/belay/internal/insight"
 	"github.com/belaycd/belay/internal/object"
 )
 
@@ -28,6 +30,7 @@ type ControlPlane interface {
 	Applications
 	Objects
 	Projects
+	Insights
 	// Home is the namespace of the control plane, where unqualified applications are.
 	Home() string
 	// URL is the address of the user interface; empty when it is not known.
@@ -135,6 +138,23 @@ type Projects interface {
 	// Replace writes what differs between two states of an application or a project, or creates it when before has no
 	// resourceVersion. It is a conflict when somebody else was faster.
 	Replace(ctx context.Context, before, after *unstructured.Unstructured) (changed bool, err error)
+}
+
+// Insights tell what would happen, why something is as it is, and what happened.
+type Insights interface {
+	// Review plans a sync, or going back to a deployment of the history.
+	Review(ctx context.Context, app *v1alpha1.Application, o ReviewOptions) (*insight.Plan, error)
+	// Why explains an application. left says what could not be read and is left out of the explanation.
+	Why(ctx context.Context, app *v1alpha1.Application) (why *insight.Why, left []string, err error)
+	// Activities reads a page of the record.
+	Activities(ctx context.Context, q audit.Query) (*audit.Page, error)
+}
+
+// ReviewOptions say what is planned.
+type ReviewOptions struct {
+	PlanOptions
+	// Deployment is the one to go back to; nil plans a sync.
+	Deployment *v1alpha1.RevisionHistory
 }
 
 // getRaw reads an Application with every field. One that does not exist gives near names as a hint.

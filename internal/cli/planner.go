@@ -19,16 +19,12 @@ import (
 type Planner interface {
 	// Plan says what a sync of app would change now. Objects that would not change may be left out.
 	Plan(ctx context.Context, app *v1alpha1.Application, opts PlanOptions) (*Plan, error)
+	// Compare is the comparison that Plan is made of, in full: what a plan for review and an explanation need.
+	Compare(ctx context.Context, app *v1alpha1.Application, opts PlanOptions) (*Comparison, error)
 	// Manifests renders app as a sync would apply it, tracking marks included.
 	Manifests(ctx context.Context, app *v1alpha1.Application, opts PlanOptions) (*Manifests, error)
 	// Close gives back what the engine holds. It is called once, after the last result has been printed.
 	Close() error
-}
-
-// Comparer is a Planner that compares in this process.
-type Comparer interface {
-	// Compare is the comparison that Plan is made of, in full: what a plan for review and an explanation need.
-	Compare(ctx context.Context, app *v1alpha1.Application, opts PlanOptions) (*Comparison, error)
 }
 
 // PlannerFunc opens an engine on the cluster of conn.

@@ -41,7 +41,7 @@ func (c *cli) roleList() *cobra.Command {
 		Use: "list PROJECT", Aliases: []string{"ls"}, Short: "List the roles of a project", Example: "  belay proj role list callcenter-ai",
 		Args: argCount(1, 1, "the name of a project"), ValidArgsFunction: c.completeProjects,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			conn, err := c.connectCluster()
+			conn, err := c.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -75,7 +75,7 @@ func (c *cli) roleGet() *cobra.Command {
 		Use: "get PROJECT ROLE", Short: "Show a role: its policies, groups and tokens", Example: "  belay proj role get callcenter-ai deployer",
 		Args: argCount(2, 2, "a project and a role"), ValidArgsFunction: c.completeProjects,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			conn, err := c.connectCluster()
+			conn, err := c.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -343,7 +343,7 @@ func (c *cli) roleListTokens() *cobra.Command {
 		Use: "list-tokens PROJECT ROLE", Aliases: []string{"list-token", "token-list"}, Short: "List the tokens of a role", Example: "  belay proj role list-tokens callcenter-ai ci",
 		Args: argCount(2, 2, "a project and a role"), ValidArgsFunction: c.completeProjects,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			conn, err := c.connectCluster()
+			conn, err := c.connect(cmd.Context())
 			if err != nil {
 				return err
 			}

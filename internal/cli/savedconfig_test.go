@@ -12,8 +12,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// savedBefore is what an argocd program leaves, with fields that this one does not know.
-const savedBefore = `contexts:
+// argocdFile is what an argocd program leaves, with fields that this one does not know.
+const argocdFile = `contexts:
 - name: prod
   server: cd.example.com
   user: prod
@@ -98,7 +98,7 @@ func TestTarget(t *testing.T) {
 		"no address":            {flags: func(c *cli) { c.server.server = "::" }, err: "is no address"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := withSaved(t, savedBefore, test.env)
+			c := withSaved(t, argocdFile, test.env)
 			if test.flags != nil {
 				test.flags(c)
 			}
@@ -144,7 +144,7 @@ func TestTargetWithoutContexts(t *testing.T) {
 
 // TestSavedConfigKeepsWhatItDoesNotKnow writes into a file of argocd and reads what has become of it.
 func TestSavedConfigKeepsWhatItDoesNotKnow(t *testing.T) {
-	c := withSaved(t, savedBefore, nil)
+	c := withSaved(t, argocdFile, nil)
 	// Dotfiles are often links.
 	link := filepath.Join(t.TempDir(), "config")
 	if err := os.Symlink(c.server.config, link); err != nil {
@@ -172,7 +172,7 @@ func TestSavedConfigKeepsWhatItDoesNotKnow(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := strings.NewReplacer("canary-prod", "fresh", "  refresh-token: canary-refresh\n", "",
-		"  server: cd.example.com\n  future", "  certificate-authority-data: cGVt\n  server: cd.example.com\n  future").Replace(savedBefore)
+		"  server: cd.example.com\n  future", "  certificate-authority-data: cGVt\n  server: cd.example.com\n  future").Replace(argocdFile)
 	var a, b any
 	if err := errors.Join(yaml.Unmarshal([]byte(want), &a), yaml.Unmarshal(data, &b)); err != nil {
 		t.Fatal(err)
@@ -213,7 +213,7 @@ func TestHostileSavedConfig(t *testing.T) {
 		})
 	}
 	t.Run("readable for others", func(t *testing.T) {
-		c := withSaved(t, savedBefore, nil)
+		c := withSaved(t, argocdFile, nil)
 		if err := os.Chmod(c.server.config, 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -222,7 +222,7 @@ func TestHostileSavedConfig(t *testing.T) {
 		}
 	})
 	t.Run("a directory", func(t *testing.T) {
-		c := withSaved(t, savedBefore, nil)
+		c := withSaved(t, argocdFile, nil)
 		c.server.config = t.TempDir()
 		if _, err := c.target(); err == nil || !strings.Contains(err.Error(), "is no file") {
 			t.Error(err)
@@ -252,9 +252,9 @@ func TestSavedPath(t *testing.T) {
 	check("/d/config")
 }
 
-// FuzzSavedConfig reads any document: it is refused, or every context in it can be asked for and the document can be savedBefore.
+// FuzzSavedConfig reads any document: it is refused, or every context in it can be asked for and the document can be written.
 func FuzzSavedConfig(f *testing.F) {
-	f.Add(savedBefore)
+	f.Add(argocdFile)
 	f.Add("contexts: [{name: a, server: [], user: {}}]\nservers: [{server: 1}]\nusers: [null]")
 	f.Fuzz(func(t *testing.T, text string) {
 		doc, err := parseSaved([]byte(text))
@@ -275,7 +275,7 @@ func FuzzSavedConfig(f *testing.F) {
 			if len(data) > maxSavedConfig {
 				return
 			}
-			t.Fatalf("what was savedBefore cannot be read: %v\n%s", err, data)
+			t.Fatalf("what was written cannot be read: %v\n%s", err, data)
 		}
 		again := &savedConfig{doc: doc}
 		if in, err := again.context("x"); err != nil || in.opts.Token != "z" {

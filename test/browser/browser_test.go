@@ -13,11 +13,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	"golang.org/x/crypto/bcrypt"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/belaycd/belay/internal/demo"
 	"github.com/belaycd/belay/internal/sandbox"
@@ -92,8 +94,8 @@ func TestProduction(t *testing.T) {
 		fmt.Sprintf("RELEASE=git clone -q -b main %[1]s %[2]s && cd %[2]s && "+
 			`sed -i '/agent-service$/,/newTag/ s/newTag: .*/newTag: v1.2.0/' infrastructure/k8s/overlays/prod/kustomization.yaml && `+
 			"git -c user.name=Dev -c user.email=dev@example.com commit -qam 'feat: agent-service v1.2.0 to production' && git push -q origin main", d.CloneURL(), clone),
-		fmt.Sprintf("DRIFT=%s app patch-resource callcenter-ai-prod --kubeconfig %s --kind Deployment --resource-name agent-service "+
-			`--patch '{"spec":{"replicas":5}}' >/dev/null`, belay, d.Kubeconfig()))
+		fmt.Sprintf("DRIFT=%s app patch-resource callcenter-ai-prod --kubeconfig %s --kind Deployment --resource-name redis "+
+			`--patch '{"spec":{"replicas":3}}' >/dev/null`, belay, d.Kubeconfig()))
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)
 	if err != nil {
@@ -104,6 +106,7 @@ func TestProduction(t *testing.T) {
 // addReader makes an account that may read everything and do nothing.
 func addReader(t *testing.T, kubeconfig, password string) {
 	t.Helper()
+	log.SetLogger(logr.Discard()) // of the client
 	rc, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		t.Fatal(err)

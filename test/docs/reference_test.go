@@ -51,8 +51,8 @@ func reference(root *cobra.Command) []byte {
 
 Generated from the commands by ` + "`go test ./test/docs -update`" + `; change the commands, not this page.
 
-` + "`belay`" + ` speaks with the cluster of your kubeconfig. It needs no server in between: what you may do is what Kubernetes
-lets you do. Verbs, flags, columns and exit codes are those of the ` + "`argocd`" + ` command line.
+` + "`belay`" + ` speaks with the API server that you [signed in](../how-to/sign-in-command-line.md) to or that ` + "`--server`" + ` names, and otherwise with
+the cluster of your kubeconfig, without a server in between. Verbs, flags, columns and exit codes are those of the ` + "`argocd`" + ` command line.
 
 Results go to standard output; progress, questions and errors go to standard error. With ` + "`-o json`" + ` an error is one JSON
 object with ` + "`code`, `message`, `cause` and `hint`" + `.
@@ -68,14 +68,17 @@ object with ` + "`code`, `message`, `cause` and `hint`" + `.
 	b.WriteString("\n## Environment\n\n| variable | meaning |\n|---|---|\n" +
 		"| `KUBECONFIG` | kubeconfig files, where `--kubeconfig` is not given |\n" +
 		"| `ARGOCD_OPTS` | further flags of every command |\n" +
-		"| `ARGOCD_SERVER` | address of an Argo CD API server. Commands refuse to run when it is set, unless `--core` is given |\n" +
+		"| `ARGOCD_SERVER` | address of the API server, where neither `--server` nor a kubeconfig is given |\n" +
+		"| `ARGOCD_AUTH_TOKEN` | token for the API server, where `--auth-token` is not given |\n" +
+		"| `ARGOCD_CONFIG_DIR`, `XDG_CONFIG_HOME` | where the saved contexts are: the file `config`, or `argocd/config` |\n" +
+		"| `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` | proxies on the way to the API server |\n" +
 		"| `KUBECTL_EXTERNAL_DIFF`, `ARGOCD_EXTERNAL_DIFF` | program that `belay app diff` shows differences with |\n" +
 		"| `NO_COLOR`, `FORCE_COLOR` | no colours; colours although the output is no terminal |\n" +
 		"| `CI`, `TERM=dumb` | no live display: progress line by line |\n")
 	b.WriteString("\n## Global flags\n\n")
 	flagTable(&b, root.PersistentFlags())
 	if names := hidden(root.PersistentFlags()); len(names) > 0 {
-		fmt.Fprintf(&b, "\nAccepted for the sake of scripts, and without effect: %s. `--server` is refused, unless `--core` is given.\n",
+		fmt.Fprintf(&b, "\nAccepted for the sake of scripts, and without effect: %s.\n",
 			strings.Join(names, ", "))
 	}
 	b.WriteString("\n## Commands\n\n")

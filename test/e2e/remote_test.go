@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	"github.com/belaycd/belay/test/e2e/harness"
 )
@@ -118,6 +119,59 @@ func (w *ways) login() {
 	}
 }
 
+// signsIn looks at what signing in leaves, and at what does not get in.
+func (w *ways) signsIn() {
+	t := w.t
+	file := filepath.Join(w.home, ".config/argocd/config")
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 || strings.Contains(string(data), w.password()) {
+		t.Errorf("the file: %v, %v", info.Mode(), err)
+	}
+	var saved struct {
+		Users []struct {
+			Token string `json:"auth-token"`
+		}
+	}
+	if err := yaml.Unmarshal(data, &saved); err != nil || len(saved.Users) != 1 || saved.Users[0].Token == "" {
+		t.Fatalf("%v: %d users", err, len(saved.Users))
+	}
+	token := saved.Users[0].Token
+	if got := w.run(w.none, "", "app", "list", "-o", "name", "--server", w.address, "--plaintext", "--auth-token", token); got.code != 0 {
+		t.Error(got)
+	}
+	other := t.TempDir()
+	if got := w.run(other, "", "login", w.address, "--plaintext", "--auth-token", token, "--name", "ci"); got.code != 0 || !strings.Contains(got.stdout, "Context 'ci' updated") {
+		t.Error(got)
+	}
+	if got := w.run(other, "", "context"); !strings.Contains(got.stdout, "*        ci") {
+		t.Error(got)
+	}
+	for _, got := range []outcome{
+		w.run(w.none, "canary-password", "login", w.address, "--plaintext", "--username", "admin", "--password-stdin"),
+		w.run(w.none, "", "login", w.address, "--plaintext", "--username", "admin", "--password", "canary-password"),
+		w.run(w.none, "", "login", w.address, "--plaintext", "--auth-token", "canary.token.x"),
+		w.run(w.none, "", "app", "list", "--server", w.address, "--plaintext", "--auth-token", "canary.token.x"),
+	} {
+		if got.code != 20 || strings.Contains(got.String(), "canary") || !strings.Contains(got.stderr, "hint:") {
+			t.Error(got)
+		}
+	}
+	if got := w.run(w.none, "", "login", w.address, "--plaintext"); got.code != 2 {
+		t.Error(got)
+	}
+	if _, err := os.Stat(filepath.Join(w.none, ".config/argocd/config")); !os.IsNotExist(err) {
+		t.Errorf("a failed login left a file: %v", err)
+	}
+	for _, secret := range []string{"canary", token, w.password()} {
+		if strings.Contains(w.plane.Log(), secret) {
+			t.Errorf("the log of the server holds a secret")
+		}
+	}
+}
+
 // same asks for the same output and the same exit code of both ways.
 func (w *ways) same(args ...string) outcome {
 	w.t.Helper()
@@ -150,6 +204,7 @@ func TestBothWays(t *testing.T) {
 	t.Parallel()
 	w := serveBothWays(t)
 	w.login()
+	t.Run("signing in", func(t *testing.T) { w.in(t).signsIn() })
 	ns := w.plane.Cluster.Namespace(t)
 	repo := harness.NewRepo(t, harness.Txtar(some))
 	app := w.plane.App(t, "shop", ns, repo.Source("app"))
@@ -168,6 +223,8 @@ func TestBothWays(t *testing.T) {
 		w.same("app", "sync", "shop", "--preview")
 		w.same("app", "history", "shop", "-o", "json")
 		w.same("app", "rollback", "shop")
+		w.same("app", "plan", "shop")
+		w.same("app", "why", "shop")
 	})
 	t.Run("sync", func(t *testing.T) {
 		w := w.in(t)
@@ -193,6 +250,7 @@ func TestBothWays(t *testing.T) {
 			"app get-resource shop --kind Deployment -o yaml", "app get-resource shop --kind Secret -o json", "app get-resource shop --kind Pod --filter-fields metadata.name,spec.nodeName",
 			"app get-resource shop --kind Nothing", "app wait shop", "app logs shop --tail 3", "app logs shop --kind StatefulSet",
 			"app terminate-op shop", "app rollback shop 99", "app sync shop --resource apps:Deployment:nothing",
+			"app plan shop", "app why shop", "app why shop -o json", "audit --app shop --kind nothing", "proj role list default",
 			"proj list", "proj get default", "proj get nothing", "proj windows list default",
 		} {
 			w.same(strings.Fields(line)...)
@@ -260,6 +318,7 @@ func (w *ways) changes(t *testing.T, app *harness.App, repo *harness.Repo, ns st
 	ok("app", "sync", "shop", "--prune", "--async")
 	ok("app", "wait", "shop", "--operation")
 	w.same("app", "history", "shop")
+	w.same("app", "plan", "shop", "--history", "0")
 	ok("app", "rollback", "shop", "0", "--timeout", "60s")
 	w.same("app", "get", "shop", "--show-operation")
 

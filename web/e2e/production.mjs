@@ -102,7 +102,7 @@ await step(reader, 'a reader sees, and is refused', async () => {
 await step(operator, 'drift is explained', async () => {
   command(drift);
   await operator.goto(home);
-  await operator.getByRole('region', { name: /^Why/ }).getByText(/replicas/).first().waitFor();
+  await operator.getByRole('region', { name: /^Why/ }).getByText(/replicas/).first().waitFor({ state: 'attached' });
 });
 for (const [page, who] of [
   [operator, 'the operator'],

@@ -2,7 +2,6 @@ package remote
 
 import (
 	"context"
-	"net/url"
 	"strconv"
 	"strings"
 
@@ -40,10 +39,8 @@ func (p planner) Plan(ctx context.Context, app *v1alpha1.Application, o cli.Plan
 	if err := noLocal(o); err != nil {
 		return nil, err
 	}
-	query := url.Values{"refresh": {strconv.FormatBool(o.Fresh)}, "appNamespace": {app.Namespace}}
-	query["revisions"] = o.Revisions
-	var answer insight.Plan
-	if err := p.server.wait(ctx, "/api/belay/v1/applications/"+url.PathEscape(app.Name)+"/plan", query, &answer); err != nil {
+	answer, err := p.server.Review(ctx, app, cli.ReviewOptions{PlanOptions: o})
+	if err != nil {
 		return nil, err
 	}
 	out := &cli.Plan{Revisions: answer.Revisions}
@@ -99,6 +96,11 @@ func parse(text string) (any, error) {
 	}
 	var value any
 	return value, utiljson.Unmarshal(data, &value)
+}
+
+// Compare implements cli.Planner. What it gives does not leave the server; Review and Why do.
+func (planner) Compare(context.Context, *v1alpha1.Application, cli.PlanOptions) (*cli.Comparison, error) {
+	return nil, fault.New(fault.Invalid, "a comparison in full is not served")
 }
 
 // Manifests implements cli.Planner.
