@@ -338,9 +338,10 @@ func (e *environment) reload(ctx context.Context, wake <-chan struct{}, ctl *con
 	}
 }
 
-// cannotCompare reports whether an application waits for something that new credentials may bring.
+// cannotCompare reports whether an application waits for something that new credentials may bring. One that has not been compared
+// yet may be looked at right now, with those of before.
 func cannotCompare(a *v1alpha1.Application) bool {
-	return slices.ContainsFunc(a.Status.Conditions, func(c v1alpha1.ApplicationCondition) bool {
+	return a.Status.ReconciledAt == nil || slices.ContainsFunc(a.Status.Conditions, func(c v1alpha1.ApplicationCondition) bool {
 		return c.Type == v1alpha1.ConditionComparisonError
 	})
 }
