@@ -20,16 +20,36 @@ func watchActivities(ctx context.Context, c cache.Cache, p parts) error {
 	if err != nil {
 		return fmt.Errorf("watch applications: %w", err)
 	}
-	_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{UpdateFunc: func(before, after any) {
-		was, ok := before.(*v1alpha1.Application)
-		is, known := after.(*v1alpha1.Application)
-		if !ok || !known || was.ResourceVersion == is.ResourceVersion || !leads(p) {
+	tell := func(was, is *v1alpha1.Application) {
+		if !leads(p) {
 			return
 		}
 		for _, a := range audit.Transitions(was, is, metav1.NewTime(time.Now())) {
 			p.audit.Record(ctx, a)
 		}
-	}})
+	}
+	_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerDetailedFuncs{
+		AddFunc: func(obj any, isInInitialList bool) {
+			if app, ok := obj.(*v1alpha1.Application); ok && !isInInitialList {
+				tell(nil, app)
+			}
+		},
+		UpdateFunc: func(before, after any) {
+			was, ok := before.(*v1alpha1.Application)
+			is, known := after.(*v1alpha1.Application)
+			if ok && known && was.ResourceVersion != is.ResourceVersion {
+				tell(was, is)
+			}
+		},
+		DeleteFunc: func(obj any) {
+			if gone, ok := obj.(toolscache.DeletedFinalStateUnknown); ok {
+				obj = gone.Obj
+			}
+			if app, ok := obj.(*v1alpha1.Application); ok {
+				tell(app, nil)
+			}
+		},
+	})
 	if err != nil {
 		return fmt.Errorf("watch applications: %w", err)
 	}

@@ -182,3 +182,28 @@ func TestEventOf(t *testing.T) {
 		t.Error("there is nothing to tell at")
 	}
 }
+
+// TestBack: clients name the source of every sync; only one to a deployment that was replaced goes back.
+func TestBack(t *testing.T) {
+	deployed := v1alpha1.RevisionHistories{{ID: 0, Revision: "old"}, {ID: 1, Revision: "new"}}
+	many := v1alpha1.RevisionHistories{{ID: 0, Revisions: []string{"a", "b"}}, {ID: 1, Revisions: []string{"a", "c"}}}
+	src := &v1alpha1.ApplicationSource{RepoURL: "https://git.example.com/deploy.git"}
+	for name, tc := range map[string]struct {
+		history v1alpha1.RevisionHistories
+		sync    v1alpha1.SyncOperation
+		want    bool
+	}{
+		"to an earlier one":            {deployed, v1alpha1.SyncOperation{Source: src, Revision: "old"}, true},
+		"to the present one":           {deployed, v1alpha1.SyncOperation{Source: src, Revision: "new"}, false},
+		"to a new commit":              {deployed, v1alpha1.SyncOperation{Source: src, Revision: "newest"}, false},
+		"to what the source follows":   {deployed, v1alpha1.SyncOperation{Source: src}, false},
+		"without a source":             {deployed, v1alpha1.SyncOperation{Revision: "old"}, false},
+		"the first one":                {nil, v1alpha1.SyncOperation{Source: src, Revision: "old"}, false},
+		"several sources":              {many, v1alpha1.SyncOperation{Sources: v1alpha1.ApplicationSources{*src}, Revisions: []string{"a", "b"}}, true},
+		"several sources, the present": {many, v1alpha1.SyncOperation{Sources: v1alpha1.ApplicationSources{*src}, Revisions: []string{"a", "c"}}, false},
+	} {
+		if got := isBack(tc.history, &tc.sync); got != tc.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

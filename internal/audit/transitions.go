@@ -68,7 +68,7 @@ func operation(before, after *v1alpha1.Application) []Activity {
 	}
 	var out []Activity
 	if old == nil {
-		out = append(out, tell(KindSync, op.StartedAt, "started", describe(op)+" started"))
+		out = append(out, tell(KindSync, op.StartedAt, "started", describe(before, op)+" started"))
 	}
 	if op.RetryCount > 0 && (old == nil || old.RetryCount < op.RetryCount) {
 		a := tell(KindRetry, op.StartedAt, []any{"retry", op.RetryCount}, fmt.Sprintf("attempt %d failed: %s", op.RetryCount, op.Message))
@@ -79,23 +79,23 @@ func operation(before, after *v1alpha1.Application) []Activity {
 		out = append(out, a)
 	}
 	if op.Phase == v1alpha1.OperationTerminating && (old == nil || old.Phase != v1alpha1.OperationTerminating) {
-		a := tell(KindTerminate, op.StartedAt, "terminating", describe(op)+" is to end")
+		a := tell(KindTerminate, op.StartedAt, "terminating", describe(before, op)+" is to end")
 		a.Actor = "" // who asked for it is not in the state
 		out = append(out, a)
 	}
 	if op.Phase.Completed() && op.FinishedAt != nil && (old == nil || !old.Phase.Completed() || old.FinishedAt == nil) {
-		out = append(out, ended(op, tell))
+		out = append(out, ended(before, op, tell))
 	}
 	return out
 }
 
-func ended(op *v1alpha1.OperationState, tell func(string, metav1.Time, any, string) Activity) Activity {
-	kind, outcome, text := KindSynced, Success, describe(op)+" succeeded"
+func ended(before *v1alpha1.Application, op *v1alpha1.OperationState, tell func(string, metav1.Time, any, string) Activity) Activity {
+	kind, outcome, text := KindSynced, Success, describe(before, op)+" succeeded"
 	if op.Operation.Sync != nil && op.Operation.Sync.AutoHealAttemptsCount > 0 {
 		kind, text = KindHealed, "drift was put back: "+selection(op.Operation.Sync)
 	}
 	if op.Phase != v1alpha1.OperationSucceeded {
-		kind, outcome, text = KindSyncFailed, Failure, describe(op)+" failed: "+cause(op)
+		kind, outcome, text = KindSyncFailed, Failure, describe(before, op)+" failed: "+cause(op)
 	}
 	a := tell(kind, *op.FinishedAt, "ended", text)
 	a.Outcome = outcome
@@ -115,7 +115,7 @@ func cause(op *v1alpha1.OperationState) string {
 }
 
 // describe names an operation.
-func describe(op *v1alpha1.OperationState) string {
+func describe(app *v1alpha1.Application, op *v1alpha1.OperationState) string {
 	s := op.Operation.Sync
 	if s == nil {
 		return "operation"
@@ -124,7 +124,7 @@ func describe(op *v1alpha1.OperationState) string {
 	switch {
 	case s.DryRun:
 		text = "dry run"
-	case s.Source != nil || len(s.Sources) > 0:
+	case isBack(app.Status.History, s):
 		text = "sync to an earlier deployment"
 	case s.AutoHealAttemptsCount > 0:
 		text = "self-heal"
@@ -140,6 +140,17 @@ func describe(op *v1alpha1.OperationState) string {
 		text += " of " + selection(s)
 	}
 	return text
+}
+
+// isBack reports whether a sync goes back to a deployment that another one has replaced since.
+func isBack(history v1alpha1.RevisionHistories, s *v1alpha1.SyncOperation) bool {
+	if s.Source == nil && len(s.Sources) == 0 || len(history) == 0 {
+		return false
+	}
+	at := func(h v1alpha1.RevisionHistory) bool {
+		return s.Revision != "" && h.Revision == s.Revision || len(s.Revisions) > 0 && slices.Equal(h.Revisions, s.Revisions)
+	}
+	return !at(history[len(history)-1]) && slices.ContainsFunc(history, at)
 }
 
 // mostNamed bounds how many objects a text names.

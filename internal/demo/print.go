@@ -116,7 +116,7 @@ Sign in as admin, with the password that was made for this demo:   %[8]s
 
 In a second terminal, in this directory:
 
-  export PATH=%[1]s:"$PATH" KUBECONFIG=%[2]s
+  export PATH=%[1]s:"$PATH" KUBECONFIG=%[2]s ARGOCD_OPTS=--core
   belay app list
 
 Release a service to dev: a push to develop is live within a second
