@@ -9,7 +9,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -232,9 +231,4 @@ func appURL(ctx context.Context, cp ControlPlane, app *v1alpha1.Application) str
 		return ""
 	}
 	return strings.TrimRight(url, "/") + "/applications/" + qualified(app)
-}
-
-// typeMeta is that of objects which are printed.
-func typeMeta(kind string) metav1.TypeMeta {
-	return metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion().String(), Kind: kind}
 }

@@ -175,7 +175,7 @@ func (b *viewBench) apply(manifests, manager string) {
 	b.t.Helper()
 	for _, u := range documents(b.t, manifests) {
 		u.SetNamespace(b.namespace)
-		if err := b.client.Patch(b.t.Context(), u, client.Apply, client.ForceOwnership, client.FieldOwner(manager)); err != nil { //nolint:staticcheck // objects of any kind
+		if err := b.client.Apply(b.t.Context(), client.ApplyConfigurationFromUnstructured(u), client.ForceOwnership, client.FieldOwner(manager)); err != nil {
 			b.t.Fatal(err)
 		}
 	}
@@ -271,7 +271,7 @@ func (e *viewEngine) Read(ctx context.Context, like *unstructured.Unstructured) 
 // Predict implements diff.Predictor.
 func (e *viewEngine) Predict(ctx context.Context, desired *unstructured.Unstructured, _ bool) (*unstructured.Unstructured, error) {
 	u := desired.DeepCopy()
-	err := e.client.Patch(ctx, u, client.Apply, client.DryRunAll, client.ForceOwnership, client.FieldOwner(v1alpha1.FieldManager)) //nolint:staticcheck // objects of any kind
+	err := e.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.DryRunAll, client.ForceOwnership, client.FieldOwner(v1alpha1.FieldManager))
 	return u, err
 }
 
