@@ -100,10 +100,10 @@ test: belay-sandbox webui ## run all tests; those of the pages need Node.js, and
 	[[ -z "$$failed" ]]
 
 # CONTROLLER=external takes the controller that runs in the cluster of KUBECONFIG, with the control plane NAMESPACE; then
-# what Argo CD does is expected. It has to reach this machine's loopback, where the scenarios' repositories are served.
+# what Argo CD does is expected, or with BEHAVIOUR=belay what Belay does. It has to reach this machine's loopback, where the scenarios' repositories are served.
 CONTROLLER ?= belay
 NAMESPACE  ?= argocd
-SCENARIOS = -controller $(CONTROLLER) -namespace $(NAMESPACE) $(if $(filter command,$(firstword $(origin KUBECONFIG))),-cluster '$(abspath $(KUBECONFIG))')
+SCENARIOS = -controller $(CONTROLLER) -namespace $(NAMESPACE) $(if $(BEHAVIOUR),-behaviour $(BEHAVIOUR)) $(if $(filter command,$(firstword $(origin KUBECONFIG))),-cluster '$(abspath $(KUBECONFIG))')
 
 scenarios: $(if $(filter external,$(CONTROLLER)),,belay-sandbox) ## run the scenarios of test/scenarios; with KUBECONFIG=file CONTROLLER=external on any controller of Applications
 	BELAY_SANDBOX_BIN=$(BIN)/belay-sandbox $(GO) test -count=1 -timeout $(TIMEOUT) -run 'TestScenarios' ./test/scenarios -args $(SCENARIOS)
