@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -28,12 +29,16 @@ var update = flag.Bool("update", false, "write the plans that come out into the 
 // object without one is refused, so that a file must say when it expects a question.
 type server struct {
 	predicted map[object.Ref]*unstructured.Unstructured
-	asked     []string
+
+	mu    sync.Mutex // suspicions are settled side by side
+	asked []string
 }
 
 func (s *server) Predict(_ context.Context, desired *unstructured.Unstructured, _ bool) (*unstructured.Unstructured, error) {
 	ref := object.RefOf(desired)
+	s.mu.Lock()
 	s.asked = append(s.asked, ref.String())
+	s.mu.Unlock()
 	if p, ok := s.predicted[ref]; ok {
 		return p, nil
 	}
