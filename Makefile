@@ -94,7 +94,7 @@ SUITES = $(shell $(GO) list ./test/...)
 test: export BELAY_SANDBOX_BIN = $(BIN)/belay-sandbox
 test: belay-sandbox webui ## run all tests; those of the pages need Node.js, and the one in a browser chromium
 	failed=; \
-	if [[ -n "$(NODE_OK)" ]]; then $(MAKE) --no-print-directory web-check || failed=1; fi; \
+	if [[ -n "$(NODE_OK)" && -e web/node_modules/.package-lock.json ]]; then $(MAKE) --no-print-directory web-check || failed=1; fi; \
 	$(GO) test -p $(PARALLEL) -timeout $(TIMEOUT) $(filter-out $(SUITES),$(shell $(GO) list ./...)) || failed=1; \
 	$(GO) test -p 1 -timeout $(TIMEOUT) $(SUITES) || failed=1; \
 	[[ -z "$$failed" ]]

@@ -7,7 +7,15 @@ const candidates = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromiu
 export async function launch() {
   const executablePath = candidates.find((path) => path && existsSync(path));
   if (!executablePath) throw new Error('chromium is missing: apt-get install chromium, or set CHROMIUM');
-  return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-background-networking', '--disable-component-update', '--disable-dev-shm-usage'] });
+  const options = { executablePath, args: ['--no-sandbox', '--disable-background-networking', '--disable-component-update', '--disable-dev-shm-usage'] };
+  for (let left = 2; ; left--) {
+    try {
+      return await chromium.launch(options);
+    } catch (error) {
+      // Chromium itself crashes now and then while a loaded machine starts it; that is none of the pages' doing.
+      if (!left) throw error;
+    }
+  }
 }
 
 /** signedIn opens a page of a person who has signed in. */
