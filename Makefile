@@ -128,7 +128,6 @@ check: ## format, vet, staticcheck, architecture and unit tests: before each com
 generate: ## generate deep copies, custom resource definitions and the OpenAPI document; leaves the tree as it is when all is up to date
 	$(CONTROLLER_GEN) object crd:maxDescLen=0 paths=./api/... output:crd:dir=config/crd
 	$(GO) test ./internal/server/rest -count=1 -run '^TestDocument$$' -args -update
-	@if command -v node >/dev/null; then node web/build/types.mjs; else echo "web/src/api/schema.ts left as it is: it needs Node.js"; fi
 
 bench: belay belay-sandbox ## measure belay beside the API server's limit: about 3 minutes; BENCHFLAGS="--apps 1000 --objects 4" for the large one
 	$(GO) build -o $(BIN)/bench ./bench

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"maps"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -180,7 +181,7 @@ func refused(t *testing.T, err error, word string) {
 	if !fault.Is(err, fault.Denied) {
 		t.Fatalf("error is %v, want one of kind Denied", err)
 	}
-	if got := err.Error(); word != "" && !contains(got, word) {
+	if got := err.Error(); word != "" && !strings.Contains(got, word) {
 		t.Errorf("error is %q, want %q in it", got, word)
 	}
 }

@@ -100,15 +100,18 @@ func TestWithoutFilesThePageSaysHowToGetThem(t *testing.T) {
 	}
 }
 
-// What is embedded is either nothing or a page that loads.
-func TestEmbeddedPageLoads(t *testing.T) {
-	if !Built() {
-		t.Skip("built without the web interface")
-	}
+// What is embedded is either nothing, which the page says, or a page that loads.
+func TestEmbedded(t *testing.T) {
 	h := Handler("/")
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
 	page := w.Body.String()
+	if !Built() {
+		if w.Code != http.StatusNotFound || !strings.Contains(page, "make ui") {
+			t.Errorf("without the web interface: status %d, body %s", w.Code, page)
+		}
+		return
+	}
 	if strings.Contains(page, "<script>") || strings.Contains(page, "style=") {
 		t.Error("the page has inline scripts or styles, which its policy forbids")
 	}
