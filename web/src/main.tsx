@@ -8,6 +8,10 @@ import './styles/base.css';
 import './styles/layout.css';
 import './styles/deployments.css';
 import './styles/application.css';
+import './styles/resources.css';
+import './styles/manifest.css';
+import './styles/review.css';
+import './styles/narrow.css';
 
 applyTheme(preferences.read().theme);
 const base = new URL(document.baseURI).pathname.replace(/\/$/, '');
