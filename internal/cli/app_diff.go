@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
+	"github.com/belaycd/belay/internal/insight"
 	"github.com/belaycd/belay/internal/mask"
 	"github.com/belaycd/belay/internal/object"
 )
@@ -146,7 +147,7 @@ func (c *cli) printPlan(ctx context.Context, plan *Plan, format string) (bool, e
 		return false, err
 	}
 	for _, p := range changed {
-		before, after := mask.Pair(strip(p.Live), strip(p.Predicted), plan.Masked...)
+		before, after := mask.Pair(insight.WithoutBookkeeping(p.Live), insight.WithoutBookkeeping(p.Predicted), plan.Masked...)
 		fmt.Fprintf(c.Out, "\n===== %s/%s %s/%s ======\n", clean(p.Ref.Group), clean(p.Ref.Kind), clean(p.Ref.Namespace), clean(p.Ref.Name))
 		switch {
 		case p.Action == PlanNone: // refused: there is nothing to show but the reason
@@ -218,26 +219,6 @@ func planDocument(plan *Plan, changed []PlannedObject) map[string]any {
 		objects = append(objects, doc)
 	}
 	return map[string]any{"revisions": plan.Revisions, "warnings": plan.Warnings, "objects": objects}
-}
-
-// strip takes away what the server writes by itself, which would drown the rest.
-func strip(u *unstructured.Unstructured) *unstructured.Unstructured {
-	if u == nil {
-		return nil
-	}
-	out := u.DeepCopy()
-	for _, f := range []string{"managedFields", "resourceVersion", "uid", "generation", "creationTimestamp", "selfLink"} {
-		unstructured.RemoveNestedField(out.Object, "metadata", f)
-	}
-	delete(out.Object, "status")
-	if notes := out.GetAnnotations(); notes[mask.LastApplied] != "" {
-		delete(notes, mask.LastApplied)
-		out.SetAnnotations(notes)
-		if len(notes) == 0 {
-			unstructured.RemoveNestedField(out.Object, "metadata", "annotations")
-		}
-	}
-	return out
 }
 
 // unified prints a unified diff of two states as YAML.

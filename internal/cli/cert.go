@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/belaycd/belay/internal/glob"
+	"github.com/belaycd/belay/internal/operation"
 	"github.com/belaycd/belay/internal/settings"
 )
 
@@ -65,7 +66,7 @@ func (c *Connection) configData(ctx context.Context, name string) (map[string]st
 // changeConfig changes the data of a ConfigMap, which is made when it is not there, and begins again when somebody else was
 // faster.
 func (c *Connection) changeConfig(ctx context.Context, name string, change func(data map[string]string) error) error {
-	err := retry.RetryOnConflict(conflictBackoff(), func() error {
+	err := retry.RetryOnConflict(operation.Again(), func() error {
 		rctx, cancel := c.request(ctx)
 		defer cancel()
 		var cm corev1.ConfigMap

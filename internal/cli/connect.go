@@ -11,7 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/util/wait"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -54,12 +53,6 @@ func outlasting(ctx context.Context) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(writeGrace, cancel) })
 	return longer, func() { stop(); cancel() }
-}
-
-// conflictBackoff is how a change is tried again that somebody else forestalled: for about two seconds, in which a controller
-// and a few other users can have written often.
-func conflictBackoff() wait.Backoff {
-	return wait.Backoff{Steps: 16, Duration: 10 * time.Millisecond, Factor: 1.3, Jitter: 0.5}
 }
 
 // connect opens the control plane that the flags, the environment and the saved contexts name: an API server, or without one

@@ -135,7 +135,7 @@ func (c *Connection) ChangeApplication(
 	ctx context.Context, key appKey, decide func(*v1alpha1.Application) (map[string]any, error),
 ) (*v1alpha1.Application, error) {
 	var result *v1alpha1.Application
-	err := retry.RetryOnConflict(conflictBackoff(), func() error {
+	err := retry.RetryOnConflict(operation.Again(), func() error {
 		app, err := c.typedApp(ctx, key)
 		if err != nil {
 			return err
@@ -145,13 +145,7 @@ func (c *Connection) ChangeApplication(
 			result = app
 			return err
 		}
-		meta, _ := patch["metadata"].(map[string]any)
-		if meta == nil {
-			meta = map[string]any{}
-			patch["metadata"] = meta
-		}
-		meta["resourceVersion"] = app.ResourceVersion
-		result, err = c.patchApp(ctx, key, patch)
+		result, err = c.patchApp(ctx, key, operation.For(app, patch))
 		return err
 	})
 	return result, err

@@ -1,11 +1,9 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -142,27 +140,14 @@ func (e *evidence) Events(ctx context.Context, n insight.Node) ([]insight.Event,
 	return insight.EventsOf(list.Items), nil
 }
 
-// longestLog bounds what is read of a log to find its last line.
-const longestLog = 64 << 10
-
 // LastLine implements insight.Cluster.
 func (e *evidence) LastLine(ctx context.Context, pod insight.Node, container string, previous bool) (string, error) {
 	rctx, cancel := e.conn.request(ctx)
 	defer cancel()
-	tail, limit := int64(5), int64(longestLog)
-	stream, err := e.pods.CoreV1().Pods(pod.Ref.Namespace).GetLogs(pod.Ref.Name, &corev1.PodLogOptions{
-		Container: container, Previous: previous, TailLines: &tail, LimitBytes: &limit}).Stream(rctx)
+	stream, err := e.pods.CoreV1().Pods(pod.Ref.Namespace).GetLogs(pod.Ref.Name, insight.LastLines(container, previous)).Stream(rctx)
 	if err != nil {
 		return "", err
 	}
 	defer stream.Close()
-	var last string
-	lines := bufio.NewScanner(stream)
-	lines.Buffer(nil, longestLog)
-	for lines.Scan() {
-		if text := strings.TrimSpace(lines.Text()); text != "" {
-			last = text
-		}
-	}
-	return last, lines.Err()
+	return insight.LastLine(stream)
 }

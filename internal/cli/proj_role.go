@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -33,6 +34,16 @@ func roleIn(p *v1alpha1.AppProject, name string) (*v1alpha1.ProjectRole, error) 
 		return nil, &Failure{Exit: ExitAPI, Code: "NotFound", Err: fmt.Errorf("role '%s' does not exist in project '%s'", name, p.Name), Hint: "belay proj role list " + p.Name}
 	}
 	return &p.Spec.Roles[at], nil
+}
+
+// readRole reads the project and its role that two arguments name.
+func readRole(ctx context.Context, cp ControlPlane, args []string) (*v1alpha1.AppProject, *v1alpha1.ProjectRole, error) {
+	p, err := readProject(ctx, cp, args[0])
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := roleIn(p, args[1])
+	return p, r, err
 }
 
 func (c *cli) roleList() *cobra.Command {
@@ -79,11 +90,7 @@ func (c *cli) roleGet() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			p, err := readProject(cmd.Context(), conn, args[0])
-			if err != nil {
-				return err
-			}
-			r, err := roleIn(p, args[1])
+			p, r, err := readRole(cmd.Context(), conn, args)
 			if err != nil {
 				return err
 			}
@@ -347,11 +354,7 @@ func (c *cli) roleListTokens() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			p, err := readProject(cmd.Context(), conn, args[0])
-			if err != nil {
-				return err
-			}
-			r, err := roleIn(p, args[1])
+			_, r, err := readRole(cmd.Context(), conn, args)
 			if err != nil {
 				return err
 			}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/fault"
+	"github.com/belaycd/belay/internal/operation"
 	"github.com/belaycd/belay/internal/project"
 )
 
@@ -94,7 +95,7 @@ func conflicting(err error) bool {
 // changeProject reads a project, has it changed, and writes the spec, labels and annotations that differ; it begins again
 // when somebody else was faster. Fields that this program does not know stay. It reports whether there was a change.
 func changeProject(ctx context.Context, cp ControlPlane, name string, change func(*v1alpha1.AppProject) error) (changed bool, err error) {
-	err = retry.OnError(conflictBackoff(), conflicting, func() error {
+	err = retry.OnError(operation.Again(), conflicting, func() error {
 		raw, err := rawProject(ctx, cp, name)
 		if err != nil {
 			return err

@@ -88,7 +88,7 @@ func nonEmpty(s string) []string {
 
 // withoutPlace takes away what says where an object belongs.
 func withoutPlace(u *unstructured.Unstructured) *unstructured.Unstructured {
-	out := withoutBookkeeping(u)
+	out := WithoutBookkeeping(u)
 	unstructured.RemoveNestedField(out.Object, "metadata", "namespace")
 	for _, marks := range []struct {
 		get  func() map[string]string

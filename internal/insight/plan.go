@@ -119,7 +119,7 @@ func plannedObject(i *diff.Item, masked []string) (PlannedObject, error) {
 	if desired = i.Predicted; desired == nil && i.Action != diff.Delete {
 		desired = i.Desired
 	}
-	live, desired = mask.Pair(withoutBookkeeping(live), withoutBookkeeping(desired), masked...)
+	live, desired = mask.Pair(WithoutBookkeeping(live), WithoutBookkeeping(desired), masked...)
 	var err error
 	if o.Live, err = manifest(live); err != nil {
 		return o, err
@@ -131,8 +131,8 @@ func plannedObject(i *diff.Item, masked []string) (PlannedObject, error) {
 	return o, err
 }
 
-// withoutBookkeeping takes away what the server writes by itself, which would drown the rest.
-func withoutBookkeeping(u *unstructured.Unstructured) *unstructured.Unstructured {
+// WithoutBookkeeping takes away what the server writes by itself, which would drown the rest.
+func WithoutBookkeeping(u *unstructured.Unstructured) *unstructured.Unstructured {
 	if u == nil {
 		return nil
 	}

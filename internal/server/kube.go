@@ -4,18 +4,17 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/fault"
+	"github.com/belaycd/belay/internal/operation"
 	"github.com/belaycd/belay/internal/settings"
 )
 
@@ -40,11 +39,6 @@ func kubeFault(err error, format string, args ...any) error {
 	return fault.New(kind, "%s: %w", what, err)
 }
 
-// conflictBackoff is how a write is tried again that somebody else forestalled: for about two seconds.
-func conflictBackoff() wait.Backoff {
-	return wait.Backoff{Steps: 16, Duration: 10 * time.Millisecond, Factor: 1.3, Jitter: 0.5}
-}
-
 // changeApplication reads an application past the cache, for an action that the caller must be permitted, asks decide for a
 // merge patch and applies it; it begins again when somebody else was faster. A nil patch changes nothing. Patches keep fields
 // that this program does not know; an update would drop them.
@@ -52,7 +46,7 @@ func (s *Server) changeApplication(
 	ctx context.Context, a Named, action string, decide func(*v1alpha1.Application) (map[string]any, error),
 ) (*v1alpha1.Application, error) {
 	var result *v1alpha1.Application
-	err := retry.RetryOnConflict(conflictBackoff(), func() error {
+	err := retry.RetryOnConflict(operation.Again(), func() error {
 		app, err := s.applicationFrom(ctx, s.Reader, a, action)
 		if err != nil {
 			return err
@@ -62,13 +56,7 @@ func (s *Server) changeApplication(
 			result = app
 			return err
 		}
-		meta, _ := patch["metadata"].(map[string]any)
-		if meta == nil {
-			meta = map[string]any{}
-			patch["metadata"] = meta
-		}
-		meta["resourceVersion"] = app.ResourceVersion
-		data, err := json.Marshal(patch)
+		data, err := json.Marshal(operation.For(app, patch))
 		if err != nil {
 			return fmt.Errorf("encode patch of application %s/%s: %w", app.Namespace, app.Name, err)
 		}

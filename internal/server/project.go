@@ -17,6 +17,7 @@ import (
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/audit"
 	"github.com/belaycd/belay/internal/fault"
+	"github.com/belaycd/belay/internal/operation"
 	"github.com/belaycd/belay/internal/project"
 )
 
@@ -220,7 +221,7 @@ func (s *Server) UpdateProject(ctx context.Context, q *ProjectUpdateRequest) (ou
 // what is wanted, a change in between is a conflict instead.
 func (s *Server) changeProject(ctx context.Context, want *v1alpha1.AppProject) (*v1alpha1.AppProject, error) {
 	var out *v1alpha1.AppProject
-	err := retry.RetryOnConflict(conflictBackoff(), func() error {
+	err := retry.RetryOnConflict(operation.Again(), func() error {
 		have, err := s.project(ctx, s.Reader, want.Name, "update")
 		if err != nil {
 			return err

@@ -11,26 +11,21 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
-	clientscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/yaml"
 
 	"github.com/belaycd/belay/api/v1alpha1"
-	"github.com/belaycd/belay/config"
 	"github.com/belaycd/belay/internal/audit/configmap"
 	"github.com/belaycd/belay/internal/diff"
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/object"
 	"github.com/belaycd/belay/internal/sandbox"
+	"github.com/belaycd/belay/internal/server/servertest"
 )
 
 func TestMain(m *testing.M) {
@@ -41,12 +36,11 @@ func TestMain(m *testing.M) {
 // viewBench is a namespace of a real cluster, and the services over it with an engine that compares with that cluster. What the
 // revisions hold is given by the test in place of a repository.
 type viewBench struct {
-	t         *testing.T
-	client    client.WithWatch
-	namespace string
-	server    *Server
-	record    *configmap.Store
-	git       *revisions
+	*servertest.Cluster
+	t      *testing.T
+	server *Server
+	record *configmap.Store
+	git    *revisions
 }
 
 // revisions are manifests by revision, and the one that main is at.
@@ -70,75 +64,18 @@ func (viewAccess) Allows(c Caller, _, action, _ string) bool {
 
 func newViewBench(t *testing.T) *viewBench {
 	t.Helper()
-	sb := sandbox.Start(t)
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientscheme.AddToScheme, v1alpha1.AddToScheme, apiextensions.AddToScheme} {
-		if err := add(scheme); err != nil {
-			t.Fatal(err)
-		}
-	}
-	c, err := client.NewWithWatch(sb.RESTConfig(), client.Options{Scheme: scheme})
-	if err != nil {
-		t.Fatal(err)
-	}
-	core, err := kubernetes.NewForConfig(sb.RESTConfig())
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := &viewBench{t: t, client: c, namespace: sb.Namespace(t), git: &revisions{held: map[string]string{}}}
-	b.installCRDs()
-	// That a definition is established does not say yet that discovery tells of its kind.
-	b.eventually("Applications and projects are served", func(ctx context.Context) bool {
-		return c.List(ctx, &v1alpha1.ApplicationList{}, client.InNamespace(b.namespace)) == nil &&
-			c.List(ctx, &v1alpha1.AppProjectList{}, client.InNamespace(b.namespace)) == nil
-	})
+	b := &viewBench{Cluster: servertest.New(t), t: t, git: &revisions{held: map[string]string{}}}
 	log := slog.New(slog.DiscardHandler)
-	b.record = configmap.New(configmap.Options{Client: c, Reader: c, Namespace: b.namespace, Now: time.Now, Log: log, Writer: "test"})
+	b.record = configmap.New(configmap.Options{Client: b.Client, Reader: b.Client, Namespace: b.Namespace, Now: time.Now, Log: log, Writer: "test"})
 	b.server = New(Options{
-		Client: c, Reader: c, Namespace: b.namespace, Access: viewAccess{}, Now: time.Now, Log: log, Recorder: b.record, Audit: b.record,
-		Engine: &viewEngine{client: c, pods: core, git: b.git},
+		Client: b.Client, Reader: b.Client, Namespace: b.Namespace, Access: viewAccess{}, Now: time.Now, Log: log, Recorder: b.record, Audit: b.record,
+		Engine: &viewEngine{client: b.Client, pods: b.Kube, git: b.git},
 	})
-	p := &v1alpha1.AppProject{ObjectMeta: metav1.ObjectMeta{Name: "default", Namespace: b.namespace}}
-	if err := c.Create(t.Context(), p); err != nil {
+	p := &v1alpha1.AppProject{ObjectMeta: metav1.ObjectMeta{Name: "default", Namespace: b.Namespace}}
+	if err := b.Client.Create(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
 	return b
-}
-
-func (b *viewBench) installCRDs() {
-	documents, err := config.CRDs()
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	for _, data := range documents {
-		var crd apiextensions.CustomResourceDefinition
-		if err := yaml.Unmarshal(data, &crd); err != nil {
-			b.t.Fatal(err)
-		}
-		if err := b.client.Create(b.t.Context(), &crd); err != nil && !apierrors.IsAlreadyExists(err) {
-			b.t.Fatal(err)
-		}
-		b.eventually("CRD is established", func(ctx context.Context) bool {
-			var now apiextensions.CustomResourceDefinition
-			if b.client.Get(ctx, client.ObjectKey{Name: crd.Name}, &now) != nil {
-				return false
-			}
-			for _, c := range now.Status.Conditions {
-				if c.Type == apiextensions.Established && c.Status == apiextensions.ConditionTrue {
-					return true
-				}
-			}
-			return false
-		})
-	}
-}
-
-func (b *viewBench) eventually(what string, cond func(context.Context) bool) {
-	b.t.Helper()
-	err := wait.PollUntilContextTimeout(b.t.Context(), 20*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) { return cond(ctx), nil })
-	if err != nil {
-		b.t.Fatalf("waiting until %s: %v", what, err)
-	}
 }
 
 func (b *viewBench) as(name string) context.Context {
@@ -147,35 +84,20 @@ func (b *viewBench) as(name string) context.Context {
 
 func (b *viewBench) app(name string, change func(*v1alpha1.Application)) {
 	b.t.Helper()
-	app := &v1alpha1.Application{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: b.namespace},
-		Spec: v1alpha1.ApplicationSpec{Project: "default",
-			Source:      &v1alpha1.ApplicationSource{RepoURL: "https://github.com/example/deploy.git", Path: "web/overlays/dev", TargetRevision: "main"},
-			Destination: v1alpha1.ApplicationDestination{Server: v1alpha1.InClusterServer, Namespace: b.namespace}},
-	}
-	if change != nil {
-		change(app)
-	}
-	if err := b.client.Create(b.t.Context(), app); err != nil {
-		b.t.Fatal(err)
-	}
-}
-
-func (b *viewBench) get(name string) *v1alpha1.Application {
-	b.t.Helper()
-	app := &v1alpha1.Application{}
-	if err := b.client.Get(b.t.Context(), client.ObjectKey{Namespace: b.namespace, Name: name}, app); err != nil {
-		b.t.Fatal(err)
-	}
-	return app
+	b.App(name, func(app *v1alpha1.Application) {
+		app.Spec.Source = &v1alpha1.ApplicationSource{RepoURL: "https://github.com/example/deploy.git", Path: "web/overlays/dev", TargetRevision: "main"}
+		if change != nil {
+			change(app)
+		}
+	})
 }
 
 // apply writes manifests as a sync would have.
 func (b *viewBench) apply(manifests, manager string) {
 	b.t.Helper()
 	for _, u := range documents(b.t, manifests) {
-		u.SetNamespace(b.namespace)
-		if err := b.client.Apply(b.t.Context(), client.ApplyConfigurationFromUnstructured(u), client.ForceOwnership, client.FieldOwner(manager)); err != nil {
+		u.SetNamespace(b.Namespace)
+		if err := b.Client.Apply(b.t.Context(), client.ApplyConfigurationFromUnstructured(u), client.ForceOwnership, client.FieldOwner(manager)); err != nil {
 			b.t.Fatal(err)
 		}
 	}

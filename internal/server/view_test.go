@@ -33,7 +33,7 @@ func (b *viewBench) refused(err error, kind fault.Kind, words ...string) {
 			b.t.Errorf("%q is not in %q", w, err)
 		}
 	}
-	if op := b.get("web").Operation; op != nil {
+	if op := b.Read("web").Operation; op != nil {
 		b.t.Errorf("an operation was started: %+v", op)
 	}
 }
@@ -73,7 +73,7 @@ func TestPlanSync(t *testing.T) {
 	// Somebody changes a live object: what is new is told.
 	b.apply("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: more}\ndata: {x: z}\n", "kubectl")
 	_, err = b.server.PlanSync(admin, request(p))
-	b.refused(err, fault.Conflict, "gone: create ConfigMap/"+b.namespace+"/more", "review it again")
+	b.refused(err, fault.Conflict, "gone: create ConfigMap/"+b.Namespace+"/more", "review it again")
 
 	// Git moves on.
 	p = plan()
@@ -95,7 +95,7 @@ func TestPlanSync(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	op := b.get("web").Operation
+	op := b.Read("web").Operation
 	if op == nil || op.Sync.Revision != sha("c") || op.InitiatedBy.Username != "admin" || insight.Reason(op) != "Ticket 7" || app.Name != "web" {
 		t.Fatalf("operation: %+v", op)
 	}
@@ -110,16 +110,16 @@ func TestPlanSync(t *testing.T) {
 func (b *viewBench) window(w *v1alpha1.SyncWindow) {
 	b.t.Helper()
 	p := &v1alpha1.AppProject{}
-	p.Name, p.Namespace = "default", b.namespace
+	p.Name, p.Namespace = "default", b.Namespace
 	if w != nil {
 		p.Spec.SyncWindows = v1alpha1.SyncWindows{w}
 	}
 	have := p.DeepCopy()
-	if err := b.client.Get(b.t.Context(), client.ObjectKeyFromObject(p), have); err != nil {
+	if err := b.Client.Get(b.t.Context(), client.ObjectKeyFromObject(p), have); err != nil {
 		b.t.Fatal(err)
 	}
 	have.Spec = p.Spec
-	if err := b.client.Update(b.t.Context(), have); err != nil {
+	if err := b.Client.Update(b.t.Context(), have); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -173,7 +173,7 @@ func TestPlanRollback(t *testing.T) {
 	if _, err = b.server.PlanRollback(admin, &PlanRollbackRequest{Name: "web", Digest: p.Digest, Reason: "it fails"}); err != nil {
 		t.Fatal(err)
 	}
-	op := b.get("web").Operation
+	op := b.Read("web").Operation
 	if op == nil || op.Sync.Revision != sha("a") || op.Sync.Source == nil || op.Sync.SyncStrategy.Apply == nil || insight.Reason(op) != "it fails" {
 		t.Errorf("operation: %+v", op)
 	}
@@ -199,7 +199,7 @@ func TestViews(t *testing.T) {
 			app.Status.Sync = v1alpha1.SyncStatus{Status: v1alpha1.SyncStatusOutOfSync, Revision: sha("a")}
 			app.Status.Health.Status = v1alpha1.HealthHealthy
 			app.Status.History = v1alpha1.RevisionHistories{{Revision: sha("a"), DeployedAt: metav1.Now(), Source: *app.Spec.Source}}
-			app.Status.Resources = []v1alpha1.ResourceStatus{{Group: "apps", Version: "v1", Kind: "Deployment", Namespace: b.namespace, Name: "web", Status: v1alpha1.SyncStatusOutOfSync}}
+			app.Status.Resources = []v1alpha1.ResourceStatus{{Group: "apps", Version: "v1", Kind: "Deployment", Namespace: b.Namespace, Name: "web", Status: v1alpha1.SyncStatusOutOfSync}}
 		})
 	}
 	reader := b.as("reader")
@@ -220,7 +220,7 @@ func TestViews(t *testing.T) {
 	if err != nil || compared.Same != 1 || len(compared.Objects) != 0 {
 		t.Errorf("comparison: %+v, %v", compared, err)
 	}
-	b.eventually("a pod is there and found", func(context.Context) bool {
+	b.Eventually("a pod is there and found", func(context.Context) bool {
 		found, err := b.server.Search(reader, &SearchQuery{Text: "web-"})
 		return err == nil && slices.ContainsFunc(found.Items, func(h SearchHit) bool { return h.Object != nil && h.Object.Kind == "Pod" })
 	})
@@ -260,7 +260,7 @@ func TestViewsDenied(t *testing.T) {
 			}
 		}
 	}
-	b.record.Record(t.Context(), Activity{Kind: audit.KindSync, Application: "web", Namespace: b.namespace, Project: "default", Text: "x"})
+	b.record.Record(t.Context(), Activity{Kind: audit.KindSync, Application: "web", Namespace: b.Namespace, Project: "default", Text: "x"})
 	b.record.Record(t.Context(), Activity{Kind: audit.KindLogin, Actor: "admin", Text: "signed in"})
 	if err := b.record.Flush(t.Context()); err != nil {
 		t.Fatal(err)

@@ -1,9 +1,7 @@
 package server
 
 import (
-	"bufio"
 	"context"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -92,9 +90,6 @@ func (e *evidence) Events(ctx context.Context, n insight.Node) ([]insight.Event,
 	return insight.EventsOf(list.Items), nil
 }
 
-// longestLog bounds what is read of a log to find its last line.
-const longestLog = 64 << 10
-
 // LastLine implements insight.Cluster.
 func (e *evidence) LastLine(ctx context.Context, pod insight.Node, container string, previous bool) (string, error) {
 	if !e.logs {
@@ -102,20 +97,10 @@ func (e *evidence) LastLine(ctx context.Context, pod insight.Node, container str
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	tail, limit := int64(5), int64(longestLog)
-	stream, err := e.destination.Pods.Pods(pod.Ref.Namespace).GetLogs(pod.Ref.Name, &corev1.PodLogOptions{
-		Container: container, Previous: previous, TailLines: &tail, LimitBytes: &limit}).Stream(ctx)
+	stream, err := e.destination.Pods.Pods(pod.Ref.Namespace).GetLogs(pod.Ref.Name, insight.LastLines(container, previous)).Stream(ctx)
 	if err != nil {
 		return "", err
 	}
 	defer stream.Close()
-	var last string
-	lines := bufio.NewScanner(stream)
-	lines.Buffer(nil, longestLog)
-	for lines.Scan() {
-		if text := strings.TrimSpace(lines.Text()); text != "" {
-			last = text
-		}
-	}
-	return last, lines.Err()
+	return insight.LastLine(stream)
 }

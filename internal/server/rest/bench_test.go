@@ -15,24 +15,13 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/kubernetes"
-	clientscheme "k8s.io/client-go/kubernetes/scheme"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
-	"sigs.k8s.io/yaml"
 
-	"github.com/belaycd/belay/api/v1alpha1"
-	"github.com/belaycd/belay/config"
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/sandbox"
 	"github.com/belaycd/belay/internal/server"
 	"github.com/belaycd/belay/internal/server/rest"
+	"github.com/belaycd/belay/internal/server/servertest"
 )
 
 func TestMain(m *testing.M) {
@@ -40,52 +29,35 @@ func TestMain(m *testing.M) {
 	os.Exit(sandbox.Main(m))
 }
 
-const patience = 60 * time.Second
+const patience = servertest.Patience
 
 // bench is a namespace of a real cluster, the service layer over it, and an HTTP server in front.
 type bench struct {
-	t         *testing.T
-	client    client.WithWatch
-	sandbox   *sandbox.Sandbox
-	namespace string
-	server    *server.Server
-	sessions  *sessions
-	engine    *engine
-	handler   *rest.Handler
-	url       string
-	log       *lockedBuffer
+	*servertest.Cluster
+	t        *testing.T
+	server   *server.Server
+	sessions *sessions
+	engine   *engine
+	handler  *rest.Handler
+	url      string
+	log      *lockedBuffer
 }
 
 func newBench(t *testing.T, change ...func(*bench, *rest.Options)) *bench {
 	t.Helper()
-	sb := sandbox.Start(t)
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientscheme.AddToScheme, v1alpha1.AddToScheme, apiextensions.AddToScheme} {
-		if err := add(scheme); err != nil {
-			t.Fatal(err)
-		}
-	}
-	c, err := client.NewWithWatch(sb.RESTConfig(), client.Options{Scheme: scheme})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := &bench{t: t, client: c, sandbox: sb, namespace: sb.Namespace(t), log: &lockedBuffer{}}
-	b.installCRDs()
-	kube, err := kubernetes.NewForConfig(sb.RESTConfig())
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.engine = &engine{client: c, kube: kube}
+	b := &bench{Cluster: servertest.New(t), t: t, log: &lockedBuffer{}}
+	b.engine = &engine{client: b.Client, kube: b.Kube}
 	b.sessions = &sessions{tokens: map[string]string{}}
 	log := logger(b.log)
 	b.server = server.New(server.Options{
-		Client: c, Reader: c, Namespace: b.namespace, Engine: b.engine, Access: roles{}, Sessions: b.sessions, Passwords: b.sessions, Now: time.Now, Log: log,
+		Client: b.Client, Reader: b.Client, Namespace: b.Namespace, Engine: b.engine, Access: roles{}, Sessions: b.sessions, Passwords: b.sessions, Now: time.Now, Log: log,
 		Build: server.VersionMessage{Version: "test"},
 	})
 	o := rest.Options{Server: b.server, Log: log, Beat: 50 * time.Millisecond}
 	for _, f := range change {
 		f(b, &o)
 	}
+	var err error
 	if b.handler, err = rest.New(o); err != nil {
 		t.Fatal(err)
 	}
@@ -99,70 +71,6 @@ func newBench(t *testing.T, change ...func(*bench, *rest.Options)) *bench {
 
 func logger(to io.Writer) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(to, &slog.HandlerOptions{Level: slog.LevelDebug}))
-}
-
-func (b *bench) installCRDs() {
-	documents, err := config.CRDs()
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	for _, data := range documents {
-		var crd apiextensions.CustomResourceDefinition
-		if err := yaml.Unmarshal(data, &crd); err != nil {
-			b.t.Fatal(err)
-		}
-		if err := b.client.Create(b.t.Context(), &crd); err != nil && !apierrors.IsAlreadyExists(err) {
-			b.t.Fatal(err)
-		}
-		b.eventually("CRD is established", func(ctx context.Context) bool {
-			var now apiextensions.CustomResourceDefinition
-			if b.client.Get(ctx, types.NamespacedName{Name: crd.Name}, &now) != nil {
-				return false
-			}
-			for _, c := range now.Status.Conditions {
-				if c.Type == apiextensions.Established && c.Status == apiextensions.ConditionTrue {
-					return true
-				}
-			}
-			return false
-		})
-	}
-}
-
-func (b *bench) eventually(what string, cond func(context.Context) bool) {
-	b.t.Helper()
-	err := wait.PollUntilContextTimeout(b.t.Context(), 20*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) { return cond(ctx), nil })
-	if err != nil {
-		b.t.Fatalf("waiting until %s: %v", what, err)
-	}
-}
-
-func (b *bench) app(name string, change func(*v1alpha1.Application)) *v1alpha1.Application {
-	b.t.Helper()
-	app := &v1alpha1.Application{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: b.namespace},
-		Spec: v1alpha1.ApplicationSpec{
-			Project:     "default",
-			Source:      &v1alpha1.ApplicationSource{RepoURL: "https://git.example.com/deploy.git", Path: "app", TargetRevision: "main"},
-			Destination: v1alpha1.ApplicationDestination{Server: v1alpha1.InClusterServer, Namespace: b.namespace},
-		},
-	}
-	if change != nil {
-		change(app)
-	}
-	if err := b.client.Create(b.t.Context(), app); err != nil {
-		b.t.Fatal(err)
-	}
-	return app
-}
-
-func (b *bench) read(name string) *v1alpha1.Application {
-	b.t.Helper()
-	var app v1alpha1.Application
-	if err := b.client.Get(b.t.Context(), types.NamespacedName{Namespace: b.namespace, Name: name}, &app); err != nil {
-		b.t.Fatal(err)
-	}
-	return &app
 }
 
 // reply is an answer over HTTP.

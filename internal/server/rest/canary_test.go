@@ -31,21 +31,21 @@ func (b *bench) credentials(value string) {
 		"argocd-secret": {"admin.password": value, "server.secretkey": value, "accounts.ci.password": value,
 			"accounts.ci.tokens": `[{"id":"one","iat":1700000000,"token":"` + value + `"}]`, "webhook.github.secret": value},
 	} {
-		s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: b.namespace, Annotations: map[string]string{}}, StringData: data}
+		s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: b.Namespace, Annotations: map[string]string{}}, StringData: data}
 		if name != "argocd-secret" {
 			kind, _, _ := strings.Cut(name, ".")
 			s.Labels = map[string]string{v1alpha1.LabelSecretType: kind}
 			s.Annotations[corev1.LastAppliedConfigAnnotation] = `{"stringData":{"password":"` + value + `"}}`
 		}
-		if err := b.client.Create(b.t.Context(), s); err != nil && !apierrors.IsAlreadyExists(err) {
+		if err := b.Client.Create(b.t.Context(), s); err != nil && !apierrors.IsAlreadyExists(err) {
 			b.t.Fatal(err)
 		}
 	}
-	cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "argocd-cm", Namespace: b.namespace}, Data: map[string]string{
+	cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "argocd-cm", Namespace: b.Namespace}, Data: map[string]string{
 		"accounts.ci": "apiKey,login", "statusbadge.enabled": "true",
 		"oidc.config": "name: IdP\nissuer: https://id.example.com\nclientID: belay\nclientSecret: " + value + "\n",
 	}}
-	if err := b.client.Create(b.t.Context(), cm); err != nil && !apierrors.IsAlreadyExists(err) {
+	if err := b.Client.Create(b.t.Context(), cm); err != nil && !apierrors.IsAlreadyExists(err) {
 		b.t.Fatal(err)
 	}
 }
@@ -84,15 +84,15 @@ func TestCanary(t *testing.T) {
 	}
 	// What the sweep looks for is found where it is.
 	var live corev1.Secret
-	if err := b.client.Get(t.Context(), types.NamespacedName{Namespace: b.namespace, Name: "db"}, &live); err != nil {
+	if err := b.Client.Get(t.Context(), types.NamespacedName{Namespace: b.Namespace, Name: "db"}, &live); err != nil {
 		t.Fatal(err)
 	}
 	if shown, err := json.Marshal(live); err != nil || formIn(string(shown), canary) == "" {
 		t.Fatalf("the secret is not found in its own Secret (%v)", err)
 	}
-	in := "&namespace=" + b.namespace
+	in := "&namespace=" + b.Namespace
 	secret := "version=v1&kind=Secret&resourceName=db" + in
-	all := probes(b.namespace)
+	all := probes(b.Namespace)
 	more := map[string][]probe{
 		"ApplicationService_GetResource":         {{query: secret}},
 		"ApplicationService_ManagedResources":    {{query: "kind=Secret"}},

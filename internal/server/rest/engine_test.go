@@ -127,26 +127,26 @@ func (b *bench) fixture(value string) {
 	ctx := b.t.Context()
 	e := b.engine
 	if e.manifests == nil {
-		e.manifests = fixtureObjects(b.namespace, value)
+		e.manifests = fixtureObjects(b.Namespace, value)
 	}
 	ensure := func(o client.Object) {
-		if err := b.client.Create(ctx, o); err != nil && !apierrors.IsAlreadyExists(err) {
+		if err := b.Client.Create(ctx, o); err != nil && !apierrors.IsAlreadyExists(err) {
 			b.t.Fatal(err)
 		}
 	}
-	ensure(&v1alpha1.AppProject{ObjectMeta: metav1.ObjectMeta{Name: "dev", Namespace: b.namespace}, Spec: v1alpha1.AppProjectSpec{
+	ensure(&v1alpha1.AppProject{ObjectMeta: metav1.ObjectMeta{Name: "dev", Namespace: b.Namespace}, Spec: v1alpha1.AppProjectSpec{
 		SourceRepos: []string{"*"}, Destinations: []v1alpha1.ApplicationDestination{{Server: "*", Namespace: "*"}},
 	}})
-	ensure(&v1alpha1.AppProject{ObjectMeta: metav1.ObjectMeta{Name: "empty", Namespace: b.namespace}})
+	ensure(&v1alpha1.AppProject{ObjectMeta: metav1.ObjectMeta{Name: "empty", Namespace: b.Namespace}})
 	for _, u := range e.manifests {
 		ensure(u.DeepCopy())
 	}
 	for {
 		app := &v1alpha1.Application{}
-		err := b.client.Get(ctx, client.ObjectKey{Namespace: b.namespace, Name: "shop"}, app)
+		err := b.Client.Get(ctx, client.ObjectKey{Namespace: b.Namespace, Name: "shop"}, app)
 		switch {
 		case apierrors.IsNotFound(err):
-			b.app("shop", func(a *v1alpha1.Application) {
+			b.App("shop", func(a *v1alpha1.Application) {
 				a.Spec.Project = "dev"
 				a.Status.History = history()
 			})
@@ -158,7 +158,7 @@ func (b *bench) fixture(value string) {
 			return
 		}
 		app.Operation, app.Finalizers, app.Status.History = nil, nil, history()
-		if err := b.client.Update(ctx, app); err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
+		if err := b.Client.Update(ctx, app); err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
 			b.t.Fatal(err)
 		}
 	}

@@ -139,7 +139,7 @@ func TestMatrix(t *testing.T) {
 	b := newBench(t)
 	b.fixture("not-a-canary")
 	b.credentials("not-a-canary")
-	all := probes(b.namespace)
+	all := probes(b.Namespace)
 	for _, route := range rest.Routes(b.server) {
 		p, ok := all[route.Name]
 		if !ok {

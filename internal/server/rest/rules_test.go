@@ -35,16 +35,16 @@ func TestOperationRules(t *testing.T) {
 		a.Spec.SyncPolicy = &v1alpha1.SyncPolicy{Automated: &v1alpha1.SyncPolicyAutomated{}}
 		a.Status.History = history()
 	}
-	b.app("auto", automated)
-	closed := &v1alpha1.AppProject{ObjectMeta: metav1.ObjectMeta{Name: "closed", Namespace: b.namespace}, Spec: v1alpha1.AppProjectSpec{
+	b.App("auto", automated)
+	closed := &v1alpha1.AppProject{ObjectMeta: metav1.ObjectMeta{Name: "closed", Namespace: b.Namespace}, Spec: v1alpha1.AppProjectSpec{
 		SourceRepos: []string{"*"}, Destinations: []v1alpha1.ApplicationDestination{{Server: "*", Namespace: "*"}},
 		SyncWindows: v1alpha1.SyncWindows{{Kind: "deny", Schedule: "* * * * *", Duration: "1h", Applications: []string{"*"}}},
 	}}
-	if err := b.client.Create(t.Context(), closed); err != nil {
+	if err := b.Client.Create(t.Context(), closed); err != nil {
 		t.Fatal(err)
 	}
-	b.app("shut", func(a *v1alpha1.Application) { a.Spec.Project = "closed"; a.Status.History = history() })
-	b.app("many", func(a *v1alpha1.Application) {
+	b.App("shut", func(a *v1alpha1.Application) { a.Spec.Project = "closed"; a.Status.History = history() })
+	b.App("many", func(a *v1alpha1.Application) {
 		a.Spec.Sources = v1alpha1.ApplicationSources{*a.Spec.Source, {RepoURL: "https://git.example.com/values.git", TargetRevision: "main", Ref: "values"}}
 		a.Spec.Source = nil
 	})
@@ -60,11 +60,11 @@ func TestOperationRules(t *testing.T) {
 	b.as("proj:dev:deployer", "POST", "/api/v1/applications/shop/sync", obj{"manifests": []string{"{}"}}).refused(t, 403, 7, "override")
 	post("many/sync", obj{"revisions": []string{"v2"}, "sourcePositions": []int{3}}).refused(t, 400, 3, "source position 3")
 	post("many/sync", obj{"revisions": []string{"v2"}, "sourcePositions": []int{2}}).is(t, 200)
-	if op := b.read("many").Operation; op == nil || !slices.Equal(op.Sync.Revisions, []string{"main", "v2"}) {
+	if op := b.Read("many").Operation; op == nil || !slices.Equal(op.Sync.Revisions, []string{"main", "v2"}) {
 		t.Errorf("operation is %+v", op)
 	}
 	post("shop/rollback", obj{"id": 0}).is(t, 200)
-	if op := b.read("shop").Operation; op == nil || op.Sync.Revision != history()[0].Revision || op.Sync.SyncStrategy.Apply == nil {
+	if op := b.Read("shop").Operation; op == nil || op.Sync.Revision != history()[0].Revision || op.Sync.SyncStrategy.Apply == nil {
 		t.Errorf("operation is %+v", op)
 	}
 }
@@ -72,16 +72,16 @@ func TestOperationRules(t *testing.T) {
 // TestRefresh asks for a comparison, plays the controller that makes it, and gets the state after it.
 func TestRefresh(t *testing.T) {
 	b := newBench(t)
-	b.app("shop", nil)
+	b.App("shop", nil)
 	done := make(chan reply)
 	go func() { done <- b.as("admin", "GET", "/api/v1/applications/shop?refresh=hard", nil) }()
-	b.eventually("the annotation is there", func(context.Context) bool {
-		return b.read("shop").Annotations[v1alpha1.AnnotationRefresh] == "hard"
+	b.Eventually("the annotation is there", func(context.Context) bool {
+		return b.Read("shop").Annotations[v1alpha1.AnnotationRefresh] == "hard"
 	})
-	app := b.read("shop")
+	app := b.Read("shop")
 	delete(app.Annotations, v1alpha1.AnnotationRefresh)
 	app.Status.Sync.Status = v1alpha1.SyncStatusSynced
-	if err := b.client.Update(t.Context(), app); err != nil {
+	if err := b.Client.Update(t.Context(), app); err != nil {
 		t.Fatal(err)
 	}
 	var got v1alpha1.Application
@@ -96,7 +96,7 @@ func TestApplicationRules(t *testing.T) {
 	b.fixture("x")
 	app := func(name, project, repo string) obj {
 		return obj{"metadata": obj{"name": name}, "spec": obj{"project": project, "source": obj{"repoURL": repo, "path": "app"},
-			"destination": obj{"server": v1alpha1.InClusterServer, "namespace": b.namespace}}}
+			"destination": obj{"server": v1alpha1.InClusterServer, "namespace": b.Namespace}}}
 	}
 	const repo = "https://git.example.com/deploy.git"
 	const all = "/api/v1/applications"
@@ -104,7 +104,7 @@ func TestApplicationRules(t *testing.T) {
 	b.as("admin", "POST", all, app("new", "dev", repo)).is(t, 200) // the same is no change
 	b.as("admin", "POST", all, app("new", "dev", repo+"2")).refused(t, 400, 3, "use upsert flag")
 	b.as("admin", "POST", all+"?upsert=true", app("new", "dev", repo+"2")).is(t, 200)
-	if got := b.read("new").Spec.Source.RepoURL; got != repo+"2" {
+	if got := b.Read("new").Spec.Source.RepoURL; got != repo+"2" {
 		t.Errorf("upsert left %s", got)
 	}
 	b.as("admin", "POST", all, app("bad", "missing", repo)).refused(t, 400, 3, "references project missing which does not exist")
@@ -118,14 +118,14 @@ func TestApplicationRules(t *testing.T) {
 	// A patch reaches neither status nor operation: they have rights of their own.
 	patch := `{"operation":{"sync":{}},"status":{"sync":{"status":"Synced"}},"metadata":{"labels":{"a":"b"}}}`
 	b.as("admin", "PATCH", all+"/new", obj{"patch": patch, "patchType": "merge"}).is(t, 200)
-	if got := b.read("new"); got.Operation != nil || got.Status.Sync.Status != "" || got.Labels["a"] != "b" {
+	if got := b.Read("new"); got.Operation != nil || got.Status.Sync.Status != "" || got.Labels["a"] != "b" {
 		t.Errorf("after the patch: %+v", got)
 	}
 	b.as("admin", "PATCH", all+"/new", obj{"patch": `[{"op":"replace","path":"/metadata/name","value":"x"}]`}).refused(t, 400, 3, "cannot change the name")
 
 	b.as("admin", "DELETE", all+"/new?cascade=false&propagationPolicy=background", nil).refused(t, 400, 3, "no meaning without cascade")
 	b.as("admin", "DELETE", all+"/new?propagationPolicy=background", nil).is(t, 200)
-	if got := b.read("new"); got.DeletionTimestamp == nil || !slices.Contains(got.Finalizers, v1alpha1.FinalizerBackground) {
+	if got := b.Read("new"); got.DeletionTimestamp == nil || !slices.Contains(got.Finalizers, v1alpha1.FinalizerBackground) {
 		t.Errorf("after the deletion: %+v", got.ObjectMeta)
 	}
 }
@@ -133,11 +133,11 @@ func TestApplicationRules(t *testing.T) {
 func TestObjectRules(t *testing.T) {
 	b := newBench(t)
 	b.fixture("x")
-	in := "&namespace=" + b.namespace
+	in := "&namespace=" + b.Namespace
 	const path = "/api/v1/applications/shop/resource"
 	// What is no object of the application is out of reach, whatever may be done to the application.
-	other := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "other", Namespace: b.namespace}}
-	if err := b.client.Create(t.Context(), other); err != nil {
+	other := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "other", Namespace: b.Namespace}}
+	if err := b.Client.Create(t.Context(), other); err != nil {
 		t.Fatal(err)
 	}
 	for _, method := range []string{"GET", "DELETE"} {
@@ -156,12 +156,12 @@ func TestObjectRules(t *testing.T) {
 	if !got["resume"] || got["pause"] || got["restart"] || !got["scale"] {
 		t.Errorf("actions of a paused Deployment: %v", got)
 	}
-	scale := obj{"group": "apps", "version": "v1", "kind": "Deployment", "resourceName": "web", "namespace": b.namespace, "action": "scale",
+	scale := obj{"group": "apps", "version": "v1", "kind": "Deployment", "resourceName": "web", "namespace": b.Namespace, "action": "scale",
 		"resourceActionParameters": []any{obj{"name": "replicas", "value": "-1"}}}
 	b.as("admin", "POST", path+"/actions/v2", scale).refused(t, 400, 3, "replicas")
 	b.as("admin", "POST", path+"/actions?group=batch&version=v1&kind=CronJob&resourceName=nightly"+in, `"create-job"`).is(t, 200)
 	var jobs batchv1.JobList
-	if err := b.client.List(t.Context(), &jobs, client.InNamespace(b.namespace)); err != nil {
+	if err := b.Client.List(t.Context(), &jobs, client.InNamespace(b.Namespace)); err != nil {
 		t.Fatal(err)
 	}
 	if len(jobs.Items) != 1 || len(jobs.Items[0].OwnerReferences) != 1 || jobs.Items[0].OwnerReferences[0].Name != "nightly" {
@@ -188,19 +188,19 @@ func (objectRights) Allows(c server.Caller, resource, action, object string) boo
 func TestFineGrainedRights(t *testing.T) {
 	b := newBench(t, func(b *bench, _ *rest.Options) { b.server.Access = objectRights{} })
 	b.fixture("x")
-	path := "/api/v1/applications/shop/resource?namespace=" + b.namespace + "&"
+	path := "/api/v1/applications/shop/resource?namespace=" + b.Namespace + "&"
 	patch := `"{\"metadata\":{\"labels\":{\"a\":\"b\"}}}"`
 	b.as("tuner", "POST", path+aConfigMap, patch).is(t, 200)
-	b.as("tuner", "POST", path+aDeployment, patch).refused(t, 403, 7, "update/apps/Deployment/"+b.namespace+"/web")
+	b.as("tuner", "POST", path+aDeployment, patch).refused(t, 403, 7, "update/apps/Deployment/"+b.Namespace+"/web")
 	b.as("tuner", "DELETE", path+aConfigMap, nil).refused(t, 403, 7, "delete//ConfigMap/")
 	b.as("owner", "POST", path+aConfigMap, patch).refused(t, 403, 7, "update//ConfigMap/")
 	b.credentials("x")
 	var cm corev1.ConfigMap
-	if err := b.client.Get(t.Context(), types.NamespacedName{Namespace: b.namespace, Name: "argocd-cm"}, &cm); err != nil {
+	if err := b.Client.Get(t.Context(), types.NamespacedName{Namespace: b.Namespace, Name: "argocd-cm"}, &cm); err != nil {
 		t.Fatal(err)
 	}
 	cm.Data["server.rbac.disableApplicationFineGrainedRBACInheritance"] = "false"
-	if err := b.client.Update(t.Context(), &cm); err != nil {
+	if err := b.Client.Update(t.Context(), &cm); err != nil {
 		t.Fatal(err)
 	}
 	b.as("owner", "POST", path+aConfigMap, patch).is(t, 200)
@@ -246,7 +246,7 @@ func TestProjectRules(t *testing.T) {
 
 func TestBadge(t *testing.T) {
 	b := newBench(t)
-	b.app("shop", func(a *v1alpha1.Application) {
+	b.App("shop", func(a *v1alpha1.Application) {
 		a.Status.Sync.Status, a.Status.Health.Status = v1alpha1.SyncStatusSynced, v1alpha1.HealthHealthy
 	})
 	if got := b.as("", "GET", "/api/badge?name=shop", nil).is(t, 200); strings.Contains(string(got.body), "Synced") {

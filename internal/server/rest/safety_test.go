@@ -222,8 +222,8 @@ func TestAddressOfCaller(t *testing.T) {
 
 func TestFields(t *testing.T) {
 	b := newBench(t)
-	b.app("one", nil)
-	b.app("two", nil)
+	b.App("one", nil)
+	b.App("two", nil)
 	got := b.as("admin", "GET", "/api/v1/applications?fields=items.metadata.name,items.spec.project", nil).is(t, 200)
 	want := `{"items":[{"metadata":{"name":"one"},"spec":{"project":"default"}},{"metadata":{"name":"two"},"spec":{"project":"default"}}]}`
 	if string(got.body) != want {

@@ -12,7 +12,7 @@ import (
 // TestMainJob is what a scripted client does: sign in, list, get, sync, sign out.
 func TestMainJob(t *testing.T) {
 	b := newBench(t)
-	b.app("shop", nil)
+	b.App("shop", nil)
 	b.as("", "POST", "/api/v1/session", map[string]string{"username": "admin", "password": "wrong"}).is(t, http.StatusUnauthorized)
 	in := b.as("", "POST", "/api/v1/session", map[string]string{"username": "admin", "password": "correct horse"}).is(t, http.StatusOK)
 	var session server.SessionResponse
@@ -35,7 +35,7 @@ func TestMainJob(t *testing.T) {
 	}
 	b.as("admin", "POST", "/api/v1/applications/shop/sync", map[string]any{"prune": true, "infos": []any{map[string]string{"name": "why", "value": "release"}}}).
 		is(t, http.StatusOK)
-	op := b.read("shop").Operation
+	op := b.Read("shop").Operation
 	if op == nil || op.Sync == nil || !op.Sync.Prune || op.InitiatedBy.Username != "admin" || len(op.Info) != 1 || op.Info[0].Value != "release" {
 		t.Fatalf("operation is %+v", op)
 	}
@@ -49,7 +49,7 @@ func TestMainJob(t *testing.T) {
 	}
 	b.as("reader", "POST", "/api/v1/applications/shop/sync", map[string]any{}).is(t, http.StatusForbidden)
 	b.as("admin", "DELETE", "/api/v1/applications/shop/operation", nil).is(t, http.StatusOK)
-	if b.read("shop").Operation != nil {
+	if b.Read("shop").Operation != nil {
 		t.Error("the operation that nobody took up is still there")
 	}
 	b.as("", "GET", "/api/v1/applications", nil).is(t, http.StatusUnauthorized)

@@ -97,8 +97,8 @@ func TestWatch(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	b.fixture("x") // has the project
-	b.app("one", nil)
-	b.app("dev", func(a *v1alpha1.Application) { a.Spec.Project = "dev" })
+	b.App("one", nil)
+	b.App("dev", func(a *v1alpha1.Application) { a.Spec.Project = "dev" })
 	is := func(want, name, turn string) func(sse) bool {
 		return func(e sse) bool {
 			kind, app := watched(t, e)
@@ -128,7 +128,7 @@ func TestWatch(t *testing.T) {
 	until(ctx, t, events, "the deletion that was missed", is("DELETED", "dev", ""))
 
 	// Who may not see an application is not told of it.
-	b.app("dev", func(a *v1alpha1.Application) { a.Spec.Project = "dev" })
+	b.App("dev", func(a *v1alpha1.Application) { a.Spec.Project = "dev" })
 	events, _ = b.follow(ctx, "proj:dev:deployer", path, "")
 	b.label("one", "4")
 	b.label("dev", "5")
@@ -150,9 +150,9 @@ func TestWatch(t *testing.T) {
 }
 
 func (b *bench) move(name, project string) error {
-	app := b.read(name)
+	app := b.Read(name)
 	app.Spec.Project = project
-	return b.client.Update(b.t.Context(), app)
+	return b.Client.Update(b.t.Context(), app)
 }
 
 // TestStream reads the list, and then its changes from the cursor of the list on.
@@ -161,7 +161,7 @@ func TestStream(t *testing.T) {
 	b.engine.commit = server.RevisionMetadata{Author: "Ada", Message: "change"}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	b.app("one", nil)
+	b.App("one", nil)
 	var list server.DeploymentList
 	b.as("admin", "GET", "/api/belay/v1/deployments", nil).is(t, http.StatusOK).into(t, &list)
 	b.label("one", "between") // the page has not opened its stream yet
