@@ -21,7 +21,7 @@ func LastLines(container string, previous bool) *corev1.PodLogOptions {
 func LastLine(log io.Reader) (string, error) {
 	var last string
 	lines := bufio.NewScanner(log)
-	lines.Buffer(nil, longestLog)
+	lines.Buffer(nil, longestLog+1) // it may be one line
 	for lines.Scan() {
 		if text := strings.TrimSpace(lines.Text()); text != "" {
 			last = text
