@@ -10,6 +10,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/belaycd/belay/internal/fault"
+	"github.com/belaycd/belay/internal/server"
 )
 
 // event is an element of a stream that is more than data: its identifier, from which a caller goes on after a break, and
@@ -25,7 +28,7 @@ type result struct {
 }
 
 // stream answers with a sequence: server-sent events to those who accept them, otherwise one JSON value a line. A caller who
-// does not take an element within some seconds is dropped.
+// does not take an element within some seconds is dropped, and so is one whose session has ended meanwhile.
 func (h *Handler) stream(w http.ResponseWriter, r *http.Request, run func(context.Context, *sequence) error) error {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
@@ -37,9 +40,7 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, run func(contex
 	beating := make(chan struct{})
 	go func() {
 		defer close(beating)
-		if s.events { // a line without JSON would surprise the readers of lines
-			s.beat(ctx, h.Beat, cancel)
-		}
+		s.beat(ctx, h.Beat, h.stillKnown(r), cancel)
 	}()
 	err := run(ctx, s)
 	left := ctx.Err() != nil
@@ -132,8 +133,22 @@ func (s *sequence) write(id, name string, body any) error {
 	return s.flush(b.Bytes())
 }
 
-// beat writes comments into the silence, so that proxies keep the connection and one whose other end has left is noticed.
-func (s *sequence) beat(ctx context.Context, every time.Duration, giveUp func()) {
+// stillKnown tells whether the session that a stream was opened with has not ended: a stream may outlive it by hours.
+func (h *Handler) stillKnown(r *http.Request) func(context.Context) bool {
+	caller, ok := server.CallerOf(r.Context())
+	token := tokenOf(r)
+	return func(ctx context.Context) bool {
+		if !ok || caller.Anonymous || token == "" {
+			return true
+		}
+		_, err := h.Server.Sessions.Verify(ctx, token)
+		return !fault.Is(err, fault.Unauthenticated) // whatever else is wrong may pass
+	}
+}
+
+// beat gives up when the caller is no longer known. Into the silence of events it writes comments, so that proxies keep the
+// connection and one whose other end has left is noticed; a line without JSON would surprise the readers of lines.
+func (s *sequence) beat(ctx context.Context, every time.Duration, known func(context.Context) bool, giveUp func()) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
@@ -141,7 +156,7 @@ func (s *sequence) beat(ctx context.Context, every time.Duration, giveUp func())
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			if s.flush([]byte(":\n\n")) != nil {
+			if !known(ctx) || s.events && s.flush([]byte(":\n\n")) != nil {
 				giveUp()
 				return
 			}

@@ -233,3 +233,23 @@ func TestHeartbeat(t *testing.T) {
 		}
 	}
 }
+
+// TestStreamEndsWithItsSession: who has signed out, or was signed out, is told nothing more.
+func TestStreamEndsWithItsSession(t *testing.T) {
+	b := newBench(t)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for _, path := range []string{"/api/v1/stream/applications", "/api/belay/v1/stream"} {
+		events, _ := b.follow(ctx, "reader", path, "")
+		if err := b.sessions.Revoke(ctx, b.sessions.token("reader")); err != nil {
+			t.Fatal(err)
+		}
+		for open := true; open; {
+			select {
+			case _, open = <-events:
+			case <-ctx.Done():
+				t.Fatalf("%s goes on after its session", path)
+			}
+		}
+	}
+}
