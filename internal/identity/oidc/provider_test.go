@@ -1,110 +1,40 @@
 package oidc
 
 import (
-	"context"
 	"crypto/rand"
-	"encoding/pem"
-	"io"
-	"log"
-	"log/slog"
 	"net/http"
-	"net/http/cookiejar"
-	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
-	"github.com/zitadel/oidc/v3/example/server/exampleop"
-	"github.com/zitadel/oidc/v3/example/server/storage"
-	zoidc "github.com/zitadel/oidc/v3/pkg/oidc"
-	"github.com/zitadel/oidc/v3/pkg/op"
 
 	"github.com/belaycd/belay/internal/fault"
+	"github.com/belaycd/belay/internal/identity/oidc/oidctest"
 	"github.com/belaycd/belay/internal/settings"
 )
 
-// issuer is a real provider with people, clients and sign-in pages.
-type issuer struct {
-	*storage.Storage
-	url    string
-	rootCA string
-	server *httptest.Server
-	down   atomic.Bool
-
-	mu    sync.Mutex
-	extra map[string]any // claims of the next ID token
-}
+// issuer is a real provider and what is set here for it.
+type issuer struct{ *oidctest.Issuer }
 
 const (
 	serverURL = "https://belay.example.com"
-	clientID  = "belay"
-	password  = "a secret of the client"
+	clientID  = oidctest.ClientID
 )
 
-func newIssuer(t *testing.T) *issuer {
+func newIssuer(t *testing.T) issuer {
 	t.Helper()
-	i := &issuer{extra: map[string]any{"groups": []string{"shop-team", "ops"}}}
-	var handler atomic.Value
-	i.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if i.down.Load() {
-			http.Error(w, "down", http.StatusServiceUnavailable)
-			return
-		}
-		handler.Load().(http.Handler).ServeHTTP(w, r)
-	}))
-	i.server.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that trust nobody hang up, which is no news
-	i.server.StartTLS()
-	t.Cleanup(i.server.Close)
-	i.url = i.server.URL
-	i.rootCA = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: i.server.Certificate().Raw}))
-	i.Storage = storage.NewStorageWithClients(storage.NewUserStore(i.url), map[string]*storage.Client{
-		clientID: storage.WebClient(clientID, password, serverURL+CallbackPath),
-		"public": storage.NativeClient("public", serverURL+CallbackPath),
-	})
-	handler.Store(http.Handler(exampleop.SetupServer(i.url, i, slog.New(slog.DiscardHandler), false)))
-	return i
+	return issuer{oidctest.New(t, serverURL+CallbackPath)}
 }
 
-// SetUserinfoFromRequest puts further claims into ID tokens.
-func (i *issuer) SetUserinfoFromRequest(ctx context.Context, info *zoidc.UserInfo, request op.IDTokenRequest, scopes []string) error {
-	if err := i.Storage.SetUserinfoFromRequest(ctx, info, request, scopes); err != nil {
-		return err
-	}
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	for name, value := range i.extra {
-		info.AppendClaims(name, value)
-	}
-	return nil
-}
-
-// sign makes a token with the provider's own key.
-func (i *issuer) sign(t *testing.T, claims jwt.MapClaims) string {
-	t.Helper()
-	key, err := i.SigningKey(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	token := jwt.NewWithClaims(jwt.SigningMethodRS256, claims)
-	token.Header["kid"] = key.ID()
-	signed, err := token.SignedString(key.Key())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signed
-}
-
-func (i *issuer) config() Config {
-	return Config{Issuer: i.url, ClientID: clientID, ClientSecret: settings.NewSecret(password), RootCA: i.rootCA,
+func (i issuer) config() Config {
+	return Config{Issuer: i.URL, ClientID: clientID, ClientSecret: settings.NewSecret(oidctest.ClientSecret), RootCA: i.RootCA,
 		RequestedScopes: []string{"openid", "profile", "email"}}
 }
 
-func (i *issuer) provider(t *testing.T, change func(*Options)) *Provider {
+func (i issuer) provider(t *testing.T, change func(*Options)) *Provider {
 	t.Helper()
 	o := Options{Config: i.config(), URL: serverURL, Scopes: []string{"groups"}, Client: &http.Client{}, Now: time.Now, Random: rand.Reader, Key: []byte("a key of the server, for sealing")}
 	if change != nil {
@@ -118,48 +48,12 @@ func (i *issuer) provider(t *testing.T, change func(*Options)) *Provider {
 }
 
 // browser signs in at the provider and returns the query that it is sent back with.
-func (i *issuer) browser(t *testing.T, redirect string) url.Values {
+func (i issuer) browser(t *testing.T, redirect string) url.Values {
 	t.Helper()
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := i.server.Client()
-	client.Jar = jar
-	var back *url.URL
-	client.CheckRedirect = func(req *http.Request, _ []*http.Request) error {
-		if strings.HasPrefix(req.URL.String(), serverURL) {
-			back = req.URL
-			return http.ErrUseLastResponse
-		}
-		return nil
-	}
-	page, err := client.Get(redirect)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer page.Body.Close()
-	if back != nil {
-		return back.Query()
-	}
-	id := page.Request.URL.Query().Get("authRequestID")
-	if id == "" {
-		body, _ := io.ReadAll(page.Body)
-		t.Fatalf("there is no page to sign in on: %s %s", page.Request.URL, body)
-	}
-	answer, err := client.PostForm(i.url+"/login/username", url.Values{"id": {id}, "username": {"test-user@127.0.0.1"}, "password": {"verysecure"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	if back == nil {
-		body, _ := io.ReadAll(answer.Body)
-		t.Fatalf("the browser was not sent back: %s", body)
-	}
-	return back.Query()
+	return i.Browser(t, redirect, serverURL).Query()
 }
 
-func (i *issuer) signIn(t *testing.T, p *Provider) (Identity, error) {
+func (i issuer) signIn(t *testing.T, p *Provider) (Identity, error) {
 	t.Helper()
 	redirect, cookie, err := p.Begin(t.Context(), "/applications/shop?view=tree")
 	if err != nil {
@@ -217,7 +111,7 @@ func TestBeginAsksForWhatIsConfigured(t *testing.T) {
 			t.Errorf("%s is %q", name, q.Get(name))
 		}
 	}
-	if strings.Contains(redirect, url.QueryEscape(password)) {
+	if strings.Contains(redirect, url.QueryEscape(oidctest.ClientSecret)) {
 		t.Error("the secret is in the address")
 	}
 }
@@ -305,7 +199,7 @@ func TestVerify(t *testing.T) {
 	i := newIssuer(t)
 	now := time.Now().Unix()
 	base := func(change map[string]any) jwt.MapClaims {
-		c := jwt.MapClaims{"iss": i.url, "sub": "u1", "aud": clientID, "iat": now, "exp": now + 600, "email": "dev@example.com", "groups": []string{"a"}}
+		c := jwt.MapClaims{"iss": i.URL, "sub": "u1", "aud": clientID, "iat": now, "exp": now + 600, "email": "dev@example.com", "groups": []string{"a"}}
 		for k, v := range change {
 			if c[k] = v; v == nil {
 				delete(c, k)
@@ -341,7 +235,7 @@ func TestVerify(t *testing.T) {
 		{name: "groups of mixed types", claims: map[string]any{"groups": []any{"x", 1, nil, "y"}}, want: "u1 [x y]"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got, err := i.provider(t, tc.change).Verify(t.Context(), i.sign(t, base(tc.claims)))
+			got, err := i.provider(t, tc.change).Verify(t.Context(), i.Sign(t, base(tc.claims)))
 			text := ""
 			if err == nil {
 				text = got.Subject + " [" + strings.Join(got.Groups, " ") + "]"
@@ -356,7 +250,7 @@ func TestVerify(t *testing.T) {
 	p := i.provider(t, nil)
 	for name, token := range map[string]string{
 		"no token": "x", "too long": strings.Repeat("x", maxToken+1),
-		"symmetric": mustSign(t, jwt.SigningMethodHS256, []byte(password), base(nil)),
+		"symmetric": mustSign(t, jwt.SigningMethodHS256, []byte(oidctest.ClientSecret), base(nil)),
 		"unsigned":  mustSign(t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, base(nil)),
 	} {
 		if _, err := p.Verify(t.Context(), token); !fault.Is(err, fault.Denied) {
@@ -379,11 +273,11 @@ func TestOutage(t *testing.T) {
 	i := newIssuer(t)
 	now := time.Now()
 	p := i.provider(t, func(o *Options) { o.Now = func() time.Time { return now } })
-	i.down.Store(true)
+	i.Down.Store(true)
 	if _, _, err := p.Begin(t.Context(), ""); !fault.Is(err, fault.Transient) {
 		t.Fatal(err)
 	}
-	i.down.Store(false)
+	i.Down.Store(false)
 	if _, err := p.Verify(t.Context(), "x.y.z"); !fault.Is(err, fault.Transient) {
 		t.Errorf("it is asked again at once: %v", err)
 	}
@@ -392,8 +286,8 @@ func TestOutage(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Keys that cannot be fetched say nothing about the token.
-	i.down.Store(true)
-	token := i.sign(t, jwt.MapClaims{"iss": i.url, "sub": "u1", "aud": clientID, "iat": now.Unix(), "exp": now.Unix() + 600})
+	i.Down.Store(true)
+	token := i.Sign(t, jwt.MapClaims{"iss": i.URL, "sub": "u1", "aud": clientID, "iat": now.Unix(), "exp": now.Unix() + 600})
 	if _, err := p.Verify(t.Context(), token); !fault.Is(err, fault.Transient) {
 		t.Errorf("keys cannot be fetched: %v", err)
 	}

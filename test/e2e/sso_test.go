@@ -1,0 +1,144 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/belaycd/belay/internal/identity/oidc/oidctest"
+	"github.com/belaycd/belay/test/e2e/harness"
+)
+
+// configure sets keys of a ConfigMap of the control plane.
+func configure(t *testing.T, plane *harness.Plane, name string, data map[string]string) {
+	t.Helper()
+	cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: plane.Namespace, Name: name}}
+	_, err := controllerutil.CreateOrUpdate(t.Context(), plane.WithWatch, cm, func() error {
+		if cm.Data == nil {
+			cm.Data = map[string]string{}
+		}
+		for key, value := range data {
+			cm.Data[key] = value
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestSingleSignOn signs in at a real provider, is what its groups may be, and is nobody after signing out.
+func TestSingleSignOn(t *testing.T) {
+	t.Parallel()
+	w := serveBothWays(t)
+	home := "http://" + w.address
+	provider := oidctest.New(t, home+"/auth/callback")
+	w.password() // the Secret argocd-secret is there by then
+	secret := &corev1.Secret{}
+	if err := w.plane.Get(t.Context(), client.ObjectKey{Namespace: w.plane.Namespace, Name: "argocd-secret"}, secret); err != nil {
+		t.Fatal(err)
+	}
+	secret.Data["oidc.test.clientSecret"] = []byte(oidctest.ClientSecret)
+	if err := w.plane.WithWatch.Update(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	configure(t, w.plane, "argocd-rbac-cm", map[string]string{"policy.csv": "g, ops, role:admin\n", "scopes": "[groups]"})
+	configure(t, w.plane, "argocd-cm", map[string]string{"url": home, "oidc.config": fmt.Sprintf(
+		"name: Test\nissuer: %s\nclientID: %s\nclientSecret: $oidc.test.clientSecret\nrequestedScopes: [openid, profile, email]\nenablePKCEAuthentication: true\nrootCA: |\n  %s\n",
+		provider.URL, oidctest.ClientID, strings.ReplaceAll(strings.TrimSpace(provider.RootCA), "\n", "\n  "))})
+	// A second server's cookie, or none, is not taken for a sign-in that was begun here.
+	harness.Eventually(t, "the provider is set", func(context.Context) error {
+		resp, err := http.Get(home + "/auth/callback?state=x&code=y")
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode != http.StatusForbidden || !strings.Contains(string(body), "has begun no sign-in") {
+			return fmt.Errorf("%d %w %s", resp.StatusCode, err, body)
+		}
+		return nil
+	})
+
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	browser := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	step := func(method, address string, status int) *http.Response {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), harness.Limit)
+		defer cancel()
+		req, err := http.NewRequestWithContext(ctx, method, address, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := browser.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode != status {
+			t.Fatalf("%s %s: %d, want %d: %v %s", method, address, resp.StatusCode, status, err, body)
+		}
+		resp.Body = io.NopCloser(strings.NewReader(string(body)))
+		return resp
+	}
+	begun := step("GET", home+"/auth/login?return_url="+url.QueryEscape("/applications?view=list"), http.StatusSeeOther)
+	redirect := begun.Header.Get("Location")
+	if !strings.HasPrefix(redirect, provider.URL) || !strings.Contains(redirect, "code_challenge") {
+		t.Fatalf("sent to %s", redirect)
+	}
+	back := provider.Browser(t, redirect, home)
+	done := step("GET", back.String(), http.StatusSeeOther)
+	if to := done.Header.Get("Location"); to != "/applications?view=list" {
+		t.Errorf("sent back to %q", to)
+	}
+	body, err := io.ReadAll(step("GET", home+"/api/v1/session/userinfo", http.StatusOK).Body)
+	if err != nil || !strings.Contains(string(body), `"ops"`) || !strings.Contains(string(body), `"loggedIn":true`) {
+		t.Errorf("%s %v", body, err)
+	}
+	// role:admin by the group ops.
+	step("GET", home+"/api/v1/clusters", http.StatusOK)
+	if body, _ := io.ReadAll(step("GET", home+"/api/v1/account/can-i/applications/delete/default/web", http.StatusOK).Body); !strings.Contains(string(body), "yes") {
+		t.Errorf("may the group delete: %s", body)
+	}
+	// The same answer of the provider is worth nothing a second time: the cookie of the sign-in is gone.
+	step("GET", back.String(), http.StatusForbidden)
+
+	token := cookieOf(t, jar, home)
+	step("DELETE", home+"/api/v1/session", http.StatusOK)
+	if _, data := (&restClient{t: t, address: w.address, token: token}).ask("GET", "/api/v1/session/userinfo", nil); strings.Contains(string(data), `"loggedIn":true`) {
+		t.Errorf("after signing out: %s", data)
+	}
+	if log := w.plane.Log(); strings.Contains(log, token) || strings.Contains(log, oidctest.ClientSecret) {
+		t.Error("the log has the token or the secret of the client")
+	}
+}
+
+// cookieOf is the token that a browser holds.
+func cookieOf(t *testing.T, jar http.CookieJar, home string) string {
+	t.Helper()
+	at, err := url.Parse(home)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range jar.Cookies(at) {
+		if c.Name == "argocd.token" {
+			return c.Value
+		}
+	}
+	t.Fatal("the browser holds no token")
+	return ""
+}
