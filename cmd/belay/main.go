@@ -36,6 +36,7 @@ func run() int {
 		Prober:   app.OpenProber(os.Environ()),
 		Server:   app.OpenServer,
 		Audit:    app.OpenAudit(time.Now),
+		Checker:  app.Check,
 		Commands: []*cobra.Command{app.RunCommand(version, os.Environ(), os.Getenv, os.Stderr)},
 	}, os.Args[1:])
 }

@@ -32,6 +32,8 @@ type Env struct {
 	Server ServerFunc
 	// Audit opens the record of activities. Without it the command that reads it says so and fails.
 	Audit AuditFunc
+	// Checker judges repositories. Without it the command that does so says so and fails.
+	Checker CheckFunc
 	// Commands are further commands, such as the one that runs the controller.
 	Commands []*cobra.Command
 }
@@ -130,6 +132,7 @@ kubeconfig.`,
 	c.logFlags.bind(root.PersistentFlags())
 	root.AddCommand(c.appCommand(), c.projCommand(), c.repoCommand(), c.repoCredsCommand(), c.certCommand(), c.gpgCommand(), c.clusterCommand(), c.accountCommand(), c.rbacCommand())
 	root.AddCommand(c.loginCommand(), c.logoutCommand(), c.reloginCommand(), c.contextCommand())
+	root.AddCommand(c.checkCommand())
 	root.AddCommand(c.auditCommand(), c.installCommand(), c.versionCommand(), c.completionCommand())
 	root.AddCommand(c.Commands...)
 	return root

@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/belaycd/belay/internal/check"
+	"github.com/belaycd/belay/internal/report"
+)
+
+// CheckOptions say what is judged, and by what.
+type CheckOptions struct {
+	// Root is the root of the repository; Paths are what is judged in it, relative to Root, empty for all.
+	Root  string
+	Paths []string
+	// Base is the revision to compare with; empty for none.
+	Base string
+	// Profile replaces that of the repository's settings.
+	Profile check.Profile
+	// KubeVersions replace those of the repository's settings.
+	KubeVersions []string
+}
+
+// CheckFunc renders and judges a repository in a local directory.
+type CheckFunc func(ctx context.Context, opts CheckOptions) (*check.Report, error)
+
+// Exit codes of check, preview and policy.
+const (
+	exitFindings = 1
+	exitUnjudged = 2
+)
+
+func (c *cli) checkCommand() *cobra.Command {
+	var opts CheckOptions
+	var failOn string
+	cmd := &cobra.Command{
+		Use:   "check [PATH]",
+		Short: "Judge the manifests of a repository before they are merged",
+		Long: `Judge the manifests of a repository before they are merged. Applications, kustomizations, charts and plain directories are found,
+rendered by the renderer that deploys them, and judged. No cluster and no network is needed.
+
+Exit code 0 says that nothing was found at or above --fail-on, 1 that something was, 2 that it could not be judged.`,
+		Example: `  # the repository that this directory is in
+  belay check
+
+  # one overlay
+  belay check infrastructure/k8s/overlays/prod`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var limit check.Severity
+			if err := limit.UnmarshalText([]byte(failOn)); err != nil || limit == check.Off {
+				return usageError("--fail-on %s: one of note, warning, error", failOn)
+			}
+			if len(args) == 1 {
+				opts.Root = args[0]
+			}
+			return c.check(cmd.Context(), opts, limit)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&failOn, "fail-on", "error", "least severity that fails: note, warning or error")
+	f.StringVar((*string)(&opts.Profile), "profile", "", "rules that count: default, restricted, cis or nsa")
+	f.StringSliceVar(&opts.KubeVersions, "kube-version", nil, "versions of Kubernetes to judge for, such as 1.37")
+	f.StringVar(&opts.Base, "base", "", "report only what is new against this revision")
+	return cmd
+}
+
+func (c *cli) check(ctx context.Context, opts CheckOptions, limit check.Severity) error {
+	if c.Checker == nil {
+		return &Failure{Exit: exitUnjudged, Code: "NoEngine", Err: errors.New("this program was built without the engine that renders and judges")}
+	}
+	r, err := c.Checker(ctx, opts)
+	if err != nil {
+		return &Failure{Exit: exitUnjudged, Code: "NotJudged", Err: fmt.Errorf("judge %s: %w", opts.Root, err)}
+	}
+	if err := report.Text(c.Out, r); err != nil {
+		return err
+	}
+	if r.Worst() >= limit {
+		return &Failure{Exit: exitFindings, Code: "Findings"}
+	}
+	return nil
+}
