@@ -22,6 +22,16 @@ type Report struct {
 	Units, Objects int
 	// Skipped tells what was not judged, and why.
 	Skipped []Skipped
+	// Suppressed are results that the team accepts, in the order of Results. They count for nothing.
+	Suppressed []Result
+}
+
+// Suppression says why a result counts for nothing.
+type Suppression struct {
+	// By is what accepts it: annotation, exception or baseline.
+	By string
+	// Reason is the team's.
+	Reason string
 }
 
 // Skipped is a unit that could not be judged here.
@@ -45,6 +55,8 @@ type Result struct {
 	Units   []string
 	// Fingerprint names the defect across revisions: no line, commit or author is in it.
 	Fingerprint string
+	// Suppression is nil for a result that counts.
+	Suppression *Suppression
 }
 
 // Judge runs checkers over a repository. An error means that one of them could not judge.
