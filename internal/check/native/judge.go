@@ -3,6 +3,7 @@ package native
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -19,10 +20,14 @@ import (
 	strictjson "sigs.k8s.io/json"
 
 	"github.com/belaycd/belay/internal/check"
+	"github.com/belaycd/belay/internal/kubeapi"
 )
 
 // server stands for the API server.
-type server struct{ kinds map[schema.GroupKind]kind }
+type server struct {
+	kinds map[schema.GroupKind]kind
+	api   *kubeapi.API
+}
 
 // outcome is what the API server says about one object.
 type outcome struct {
@@ -38,13 +43,25 @@ func (s server) judge(ctx context.Context, o, before *check.Object, report func(
 	if !ok || !k.scheme.Recognizes(o.GroupVersionKind()) {
 		return
 	}
-	now := k.guard(func() outcome { return k.create(ctx, o.Unstructured) })
 	tell := teller{o: o, report: report}
+	doubled, misfit := map[string]bool{}, false
+	for _, p := range s.api.Validate(o.Object, o.GroupVersionKind(), s.api.Last) {
+		tell.refusal(invalid, &field.Error{Type: field.ErrorTypeTypeInvalid, Field: p.Path, Detail: p.Message}, nil)
+		doubled[p.Path], misfit = p.Duplicate, misfit || !p.Duplicate
+	}
+	if misfit {
+		return // what follows from it would be noise
+	}
+	now := k.guard(func() outcome { return k.create(ctx, o.Unstructured) })
 	for _, err := range now.errs {
-		tell.refusal(invalid, err, nil)
+		if err.Type != field.ErrorTypeDuplicate || len(doubled) == 0 {
+			tell.refusal(invalid, err, nil)
+		}
 	}
 	for _, w := range now.warnings {
-		tell.warning(w)
+		if named, _, _ := strings.Cut(w, ": "); !doubled[named] {
+			tell.warning(w)
+		}
 	}
 	if now.stored == nil || before == nil || recreated(o.Unstructured) || !k.scheme.Recognizes(before.GroupVersionKind()) {
 		return

@@ -55,10 +55,10 @@ func live(was, now runtime.Object) {
 			allocate(next)
 		}
 	case *core.PersistentVolumeClaim:
-		// A claim that is not bound could not grow.
-		old.Status.Phase = core.ClaimBound
+		// A claim that is not bound could not grow, and one without a capacity could shrink.
+		old.Status.Phase, old.Status.Capacity = core.ClaimBound, old.Spec.Resources.Requests
 		if next, ok := now.(*core.PersistentVolumeClaim); ok {
-			next.Status.Phase = core.ClaimBound
+			next.Status = old.Status
 			if next.Spec.VolumeName == "" {
 				next.Spec.VolumeName = old.Spec.VolumeName
 			}

@@ -26,7 +26,7 @@ func (t teller) refusal(rule string, err *field.Error, before map[string]any) {
 	path, at := t.path(err.Field)
 	detail, _, _ := strings.Cut(err.Detail, "\n") // what follows is a dump of the object
 	if before != nil {
-		path = narrow(path, at, lookup(before, err.Field), detail)
+		path = narrow(path, at, check.Lookup(before, check.ServerSteps(err.Field)), detail)
 	}
 	t.report(check.Finding{Rule: rule, Object: t.o, Path: path, Message: sentence(path, t.body(err, detail))})
 }
@@ -59,6 +59,11 @@ func (t teller) body(err *field.Error, detail string) string {
 		said = err.Type.String()
 	case field.ErrorTypeInternal, field.ErrorTypeTypeInvalid:
 		return detail
+	case field.ErrorTypeInvalid:
+		if t.secret(err) {
+			return fmt.Sprintf("not valid for a Secret of type %v", t.o.Object["type"])
+		}
+		fallthrough
 	default:
 		value, shown := t.value(err)
 		if !shown {
@@ -101,10 +106,13 @@ func (t teller) value(err *field.Error) (text string, shown bool) {
 	if len(text) > longest {
 		return "", false
 	}
-	if t.o.GetKind() == "Secret" && strings.HasPrefix(err.Field, "data") && !strings.Contains(err.Field, "["+v.String()+"]") {
-		return "", false
-	}
-	return text, true
+	return text, !t.secret(err)
+}
+
+// secret reports whether an error may show something of the value of a Secret: all that are not about a key.
+func (t teller) secret(err *field.Error) bool {
+	key, isKey := err.BadValue.(string)
+	return t.o.GetKind() == "Secret" && strings.HasPrefix(err.Field, "data") && !(isKey && strings.Contains(err.Field, "["+key+"]"))
 }
 
 // undecodable is the error of a document that does not fit its type. The decoder names the type of Go; people do not know it.
@@ -122,6 +130,8 @@ var misfit = regexp.MustCompile(`^cannot unmarshal (\w+).* into Go (?:struct fie
 // wanted names a Go type as the documentation of the API does.
 func wanted(goType string) string {
 	switch {
+	case goType == "[]uint8":
+		return "a string in base64"
 	case strings.HasPrefix(goType, "[]"):
 		return "a list"
 	case strings.HasPrefix(goType, "map["):

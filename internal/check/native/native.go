@@ -7,9 +7,8 @@ import (
 	"runtime"
 	"sync"
 
-	"k8s.io/apimachinery/pkg/runtime/schema"
-
 	"github.com/belaycd/belay/internal/check"
+	"github.com/belaycd/belay/internal/kubeapi"
 )
 
 // IDs of the rules.
@@ -21,12 +20,15 @@ const (
 
 // Checker implements check.Checker. The API server keeps its kinds in one place of a process: let one Checker begin before
 // another one does.
-type Checker struct {
-	kinds func() map[schema.GroupKind]kind
-}
+type Checker struct{ open func() (server, error) }
 
 // New returns a Checker. It costs nothing until it is used.
-func New() *Checker { return &Checker{kinds: sync.OnceValue(kinds)} }
+func New() *Checker {
+	return &Checker{open: sync.OnceValues(func() (server, error) {
+		api, err := kubeapi.Open()
+		return server{kinds: kinds(), api: api}, err
+	})}
+}
 
 // Rules implements check.Checker.
 func (*Checker) Rules() []check.Rule {
@@ -51,7 +53,10 @@ func (*Checker) Rules() []check.Rule {
 
 // Check implements check.Checker.
 func (c *Checker) Check(ctx context.Context, repo *check.Repository, report func(check.Finding)) error {
-	s := server{kinds: c.kinds()}
+	s, err := c.open()
+	if err != nil {
+		return err
+	}
 	work := make(chan *check.Object)
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {

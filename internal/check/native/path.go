@@ -2,92 +2,28 @@ package native
 
 import (
 	"reflect"
-	"strconv"
 	"strings"
 
 	"github.com/belaycd/belay/internal/check"
 )
-
-// steps takes a path of the API server apart: spec.containers[0].resources.limits[cpu] is spec, containers, 0, resources, limits,
-// cpu. What stands in brackets is one step.
-func steps(path string) (out []string) {
-	for path != "" {
-		switch path[0] {
-		case '.':
-			path = path[1:]
-		case '[':
-			end := strings.IndexByte(path, ']')
-			if end < 0 {
-				return append(out, path[1:])
-			}
-			out = append(out, path[1:end])
-			path = path[end+1:]
-		default:
-			end := strings.IndexAny(path, ".[")
-			if end < 0 {
-				end = len(path)
-			}
-			out = append(out, path[:end])
-			path = path[end:]
-		}
-	}
-	return out
-}
 
 // path turns a path of the API server into one of the check, and returns what is there; nil if nothing is.
 func (t teller) path(text string) (string, any) {
 	if text == "<nil>" {
 		return "", t.o.Object
 	}
-	out, at := "", any(t.o.Object)
-	for _, step := range steps(text) {
-		list, isList := at.([]any)
-		index, err := strconv.Atoi(step)
-		if !isList || err != nil || index < 0 || index >= len(list) {
-			out = check.Join(out, step)
-			at = child(at, step)
-			continue
+	return check.ServerPath(t.o.Object, t.written(check.ServerSteps(text)))
+}
+
+// written returns the steps to a field as the author has written it, where the API server keeps it in another one.
+func (t teller) written(at []string) []string {
+	switch {
+	case t.o.GetKind() == "Secret" && len(at) == 2 && at[0] == "data":
+		if literal, _ := t.o.Object["stringData"].(map[string]any); literal[at[1]] != nil {
+			return []string{"stringData", at[1]}
 		}
-		at = list[index]
-		out = check.Join(out, element(list, index))
-	}
-	return out, at
-}
-
-// element names an element of a list by its name where it has one of its own, else by its index.
-func element(list []any, index int) string {
-	name := nameOf(list[index])
-	for i, other := range list {
-		if i != index && nameOf(other) == name {
-			return check.Element(index, "name", "")
-		}
-	}
-	return check.Element(index, "name", name)
-}
-
-func nameOf(v any) string {
-	fields, _ := v.(map[string]any)
-	name, _ := fields["name"].(string)
-	return name
-}
-
-func child(v any, key string) any {
-	switch v := v.(type) {
-	case map[string]any:
-		return v[key]
-	case []any:
-		if i, err := strconv.Atoi(key); err == nil && i >= 0 && i < len(v) {
-			return v[i]
-		}
-	}
-	return nil
-}
-
-// lookup returns what is at a path of the API server, nil if nothing is.
-func lookup(object map[string]any, path string) any {
-	at := any(object)
-	for _, step := range steps(path) {
-		at = child(at, step)
+	case t.o.GetKind() == "Service" && len(at) == 3 && at[1] == "clusterIPs" && check.Lookup(t.o.Object, []string{"spec", "clusterIPs"}) == nil:
+		return []string{"spec", "clusterIP"}
 	}
 	return at
 }
@@ -96,6 +32,15 @@ func lookup(object map[string]any, path string) any {
 // are those that may change.
 func narrow(path string, now, was any, detail string) string {
 	for {
+		if a, isList := now.([]any); isList {
+			b, _ := was.([]any)
+			i := onlyChange(a, b)
+			if i < 0 {
+				return path
+			}
+			path, now, was = check.Join(path, check.ElementOf(a, i)), a[i], b[i]
+			continue
+		}
 		a, isMap := now.(map[string]any)
 		b, wasMap := was.(map[string]any)
 		if !isMap || !wasMap {
@@ -108,6 +53,24 @@ func narrow(path string, now, was any, detail string) string {
 		path = check.Join(path, changed[0])
 		now, was = a[changed[0]], b[changed[0]]
 	}
+}
+
+// onlyChange returns the index of the one element that differs, -1 if there is none or more.
+func onlyChange(a, b []any) int {
+	at := -1
+	if len(a) != len(b) {
+		return -1
+	}
+	for i := range a {
+		switch {
+		case reflect.DeepEqual(a[i], b[i]):
+		case at >= 0:
+			return -1
+		default:
+			at = i
+		}
+	}
+	return at
 }
 
 func differing(a, b map[string]any, allowed string) (out []string) {
