@@ -8,6 +8,7 @@ import (
 	"github.com/belaycd/belay/internal/check/discover"
 	"github.com/belaycd/belay/internal/check/locate"
 	"github.com/belaycd/belay/internal/check/native"
+	"github.com/belaycd/belay/internal/check/schema"
 	"github.com/belaycd/belay/internal/check/workload"
 	"github.com/belaycd/belay/internal/cli"
 	"github.com/belaycd/belay/internal/source"
@@ -16,7 +17,7 @@ import (
 
 // checkers are all that judge a repository.
 func checkers() []check.Checker {
-	return []check.Checker{discover.Checker{}, native.New(), workload.New()}
+	return []check.Checker{discover.Checker{}, native.New(), schema.New(), workload.New()}
 }
 
 // Check implements cli.CheckFunc.

@@ -75,7 +75,8 @@ func TestBundle(t *testing.T) {
 	alone := collect(map[int]*document{newest: current})
 	for name, want := range alone.Kinds {
 		got := api.Kinds[name]
-		if got == nil || !got.Has(newest) || got.Plural != want.Plural || got.Namespaced != want.Namespaced {
+		if got == nil || got.Has(newest) != want.Has(newest) || got.Deprecated != want.Deprecated || got.Removed != want.Removed || got.Replacement != want.Replacement ||
+			want.Type != "" && (got.Plural != want.Plural || got.Namespaced != want.Namespaced) {
 			t.Errorf("kind %s: %+v in the bundle, %+v in the document", name, got, want)
 		}
 	}
@@ -178,6 +179,7 @@ func collect(docs map[int]*document) *API {
 	for _, kind := range api.Kinds {
 		kind.Span = clip(kind.Span, api)
 	}
+	addLifecycles(api)
 	for _, typ := range api.Types {
 		for _, fields := range typ.Fields {
 			for i := range fields {

@@ -8,10 +8,12 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/version"
 )
 
 // bundle is made by TestBundle from the OpenAPI documents of Kubernetes.
@@ -42,9 +44,15 @@ func (s Span) Has(minor int) bool { return minor >= s.Since && (s.Until == 0 || 
 // Kind is a kind that can be created.
 type Kind struct {
 	Span
-	Type       string `json:"t"`
-	Plural     string `json:"p"`
+	// Type is empty for kinds that were gone before the first version that the API covers.
+	Type       string `json:"t,omitempty"`
+	Plural     string `json:"p,omitempty"`
 	Namespaced bool   `json:"n,omitempty"`
+	// Deprecated and Removed are the minor versions that deprecated it and will remove or removed it, 0 for none. Replacement is
+	// what to use instead, as a key of Kinds.
+	Deprecated  int    `json:"dep,omitempty"`
+	Removed     int    `json:"rem,omitempty"`
+	Replacement string `json:"rep,omitempty"`
 }
 
 // Type is a structure: its fields by name. A field that changed its type is there more than once.
@@ -106,14 +114,15 @@ func (a *API) Kind(gvk schema.GroupVersionKind) *Kind {
 	return a.Kinds[gvk.Group+"/"+gvk.Version+"/"+gvk.Kind]
 }
 
-// Versions returns the versions of an API group that serve a kind in a minor version of Kubernetes.
+// Versions returns the versions of an API group that serve a kind in a minor version of Kubernetes, the
+// most stable first.
 func (a *API) Versions(gk schema.GroupKind, minor int) (out []string) {
 	for key, kind := range a.Kinds {
-		parts := strings.Split(key, "/")
-		if parts[0] == gk.Group && parts[2] == gk.Kind && kind.Has(minor) {
-			out = append(out, parts[1])
+		if gvk := GVK(key); gvk.GroupKind() == gk && kind.Has(minor) {
+			out = append(out, gvk.Version)
 		}
 	}
+	slices.SortFunc(out, func(a, b string) int { return version.CompareKubeAwareVersionStrings(b, a) })
 	return out
 }
 
@@ -125,6 +134,12 @@ func (a *API) Group(group string) bool {
 		}
 	}
 	return false
+}
+
+// GVK reads a key of Kinds.
+func GVK(key string) schema.GroupVersionKind {
+	parts := strings.SplitN(key, "/", 3)
+	return schema.GroupVersionKind{Group: parts[0], Version: parts[1], Kind: parts[2]}
 }
 
 // Minor reads a version of Kubernetes such as 1.37, v1.37.2 or 1.37.2-eks-1.
