@@ -10,8 +10,11 @@ import (
 
 	"github.com/belaycd/belay/internal/check"
 	"github.com/belaycd/belay/internal/check/configfile"
+	"github.com/belaycd/belay/internal/check/convention"
 	"github.com/belaycd/belay/internal/check/discover"
 	"github.com/belaycd/belay/internal/check/locate"
+	"github.com/belaycd/belay/internal/check/network"
+	"github.com/belaycd/belay/internal/check/permission"
 	"github.com/belaycd/belay/internal/check/workload"
 	"github.com/belaycd/belay/internal/cli"
 	"github.com/belaycd/belay/internal/source"
@@ -20,7 +23,7 @@ import (
 
 // checkers are all that judge a repository.
 func checkers() []check.Checker {
-	return []check.Checker{discover.Checker{}, workload.New()}
+	return []check.Checker{discover.Checker{}, workload.New(), permission.Checker{}, network.Checker{}, convention.Checker{}}
 }
 
 // Check implements cli.CheckFunc.
