@@ -9,6 +9,8 @@ type Config struct {
 	Profile Profile
 	// Severities replace those of the profile, by rule.
 	Severities map[string]Severity
+	// Policies are files and directories of the repository with the team's own policies.
+	Policies []string
 }
 
 // severity of a finding of rule.
