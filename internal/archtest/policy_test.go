@@ -135,7 +135,7 @@ func importers() []onlyFrom {
 
 // testSupport lists packages that only tests import: conformance suites and what they run against.
 func testSupport() []string {
-	return []string{"internal/source/sourcetest", "internal/render/rendertest", "internal/server/servertest", "internal/identity/oidc/oidctest"}
+	return []string{"internal/source/sourcetest", "internal/render/rendertest", "internal/check/checktest", "internal/server/servertest", "internal/identity/oidc/oidctest"}
 }
 
 // bannedNames say nothing about what a package provides.
