@@ -7,6 +7,8 @@ import (
 	"github.com/belaycd/belay/internal/check"
 	"github.com/belaycd/belay/internal/check/discover"
 	"github.com/belaycd/belay/internal/check/locate"
+	"github.com/belaycd/belay/internal/check/native/admit"
+	"github.com/belaycd/belay/internal/check/policy"
 	"github.com/belaycd/belay/internal/check/workload"
 	"github.com/belaycd/belay/internal/cli"
 	"github.com/belaycd/belay/internal/source"
@@ -15,7 +17,7 @@ import (
 
 // checkers are all that judge a repository.
 func checkers() []check.Checker {
-	return []check.Checker{discover.Checker{}, workload.New()}
+	return []check.Checker{discover.Checker{}, workload.New(), policy.New(admit.Server{})}
 }
 
 // Check implements cli.CheckFunc.

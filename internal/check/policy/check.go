@@ -11,6 +11,7 @@ import (
 	v1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/version"
+	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/belaycd/belay/internal/check"
 )
@@ -137,7 +138,7 @@ func (j *judge) object(ctx context.Context, o *check.Object) {
 	if before := j.repo.Before(o); before != nil {
 		old = before.Unstructured
 	}
-	said := v.judge(ctx, o.Unstructured, old)
+	said := v.judge(ctx, o.Unstructured, old, nil)
 	for i := range said {
 		j.tell(o, &said[i])
 	}
@@ -151,13 +152,16 @@ type statement struct {
 
 // judge asks the policies about an object and about the pod that it makes. What is said about the object is not said again about
 // the pod.
-func (v *view) judge(ctx context.Context, manifest, old *unstructured.Unstructured) (out []statement) {
+func (v *view) judge(ctx context.Context, manifest, old *unstructured.Unstructured, sender user.Info) (out []statement) {
+	if sender == nil {
+		sender = applier()
+	}
 	type key struct {
 		policy     *definition
 		validation int
 	}
 	said := map[key]bool{}
-	for _, verdict := range v.world.write(manifest, old, applier()).ask(ctx, v.hooks) {
+	for _, verdict := range v.world.write(manifest, old, sender).ask(ctx, v.hooks) {
 		said[key{verdict.policy, verdict.validation}] = true
 		out = append(out, statement{verdict: verdict})
 	}
@@ -187,14 +191,19 @@ func (j *judge) tell(o *check.Object, s *statement) {
 		j.doubt(o, s)
 		return
 	}
-	name := s.policy.Name
+	j.report(check.Finding{Rule: ruleUser, Severity: s.severity, Object: o, Path: s.path, Message: s.String()})
+}
+
+// String names the policy, its validation and what it says.
+func (s *statement) String() string {
+	name := "policy " + s.policy.Name
 	if s.validation >= 0 {
 		name = fmt.Sprintf("%s, validations[%d]", name, s.validation)
 	}
 	if s.expanded {
 		name += ", of the pod that it makes"
 	}
-	j.report(check.Finding{Rule: ruleUser, Severity: s.severity, Object: o, Path: s.path, Message: fmt.Sprintf("policy %s: %s", name, s.message)})
+	return name + ": " + cmp.Or(s.message, s.unsure)
 }
 
 // doubt is something that only the cluster can tell; one finding tells it for all objects.

@@ -122,7 +122,9 @@ type compiled struct {
 }
 
 func (c *compiled) get() (validating.Validator, *uses) {
-	c.once.Do(func() { c.evaluator, c.uses = compile(c.policy, c.minor), findUses(c.policy, environments(c.minor).StoredExpressionsEnv()) })
+	c.once.Do(func() {
+		c.evaluator, c.uses = compile(c.policy, c.minor), findUses(c.policy, environments(c.minor).StoredExpressionsEnv())
+	})
 	return c.evaluator, &c.uses
 }
 

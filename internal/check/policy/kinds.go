@@ -169,4 +169,3 @@ type interfaces struct {
 }
 
 func (i interfaces) GetEquivalentResourceMapper() runtime.EquivalentResourceMapper { return i.mapper }
-

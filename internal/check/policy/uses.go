@@ -160,4 +160,3 @@ func among(e ast.NavigableExpr, steps []string) []string {
 	}
 	return steps
 }
-
