@@ -48,11 +48,14 @@ func newHandler(ctx context.Context, cfg Config, p parts) (*rest.Handler, error)
 	var h *rest.Handler
 	h, err = rest.New(rest.Options{
 		Server: services, Webhook: webhookHandler(ctx, p), UI: webui.Handler("/"), Log: cfg.Log,
+		TrustForwarded: cfg.TrustForwarded,
 		Mounts: map[string]http.Handler{
 			"GET /auth/login": http.HandlerFunc(sso.begin),
-			"GET " + oidc.CallbackPath: sso.finish(func(w http.ResponseWriter, r *http.Request, who oidc.Identity) {
-				h.SignIn(w, r, who.Token, who.Ends)
-				services.RecordLogin(r.Context(), who.Subject, r.RemoteAddr, nil)
+			"GET " + oidc.CallbackPath: sso.finish(func(w http.ResponseWriter, r *http.Request, who oidc.Identity, err error) {
+				services.RecordSingleSignOn(r.Context(), who.Subject, err)
+				if err == nil {
+					h.SignIn(w, r, who.Token, who.Ends)
+				}
 			}),
 		},
 	})

@@ -33,7 +33,7 @@ type Options struct {
 	// Webhook serves POST /api/webhook.
 	Webhook http.Handler
 	// Mounts are further handlers by mux pattern, such as those of signing in at an identity provider. They get the security
-	// headers, the log and the limits, and check callers themselves.
+	// headers, the log, the limits and the address of the caller in the context, and check callers themselves.
 	Mounts map[string]http.Handler
 	// Secure says that browsers reach the server by TLS although it does not speak it itself.
 	Secure bool
