@@ -41,7 +41,7 @@ func newHandler(ctx context.Context, cfg Config, p parts) (*rest.Handler, error)
 	services := server.New(server.Options{
 		Client: watching{Client: p.mgr.GetClient(), direct: e.direct}, Reader: p.mgr.GetAPIReader(), Namespace: cfg.Namespace,
 		Engine: e, Access: access, Sessions: sessions{authority: authority, provider: sso, config: store.Config},
-		Passwords: authority, Connections: connections{clusters: p.clusters, repos: p.repos},
+		Passwords: authority, Tokens: authority, Connections: connections{clusters: p.clusters, repos: p.repos},
 		Build:    server.VersionMessage{Version: cfg.Version, GoVersion: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH},
 		Recorder: p.audit, Audit: p.audit, Now: time.Now, Log: cfg.Log,
 	})

@@ -183,8 +183,11 @@ func (s *Server) applicationFrom(ctx context.Context, from client.Reader, a Name
 	case err != nil:
 		return nil, kubeFault(err, "get application %s/%s", namespace, a.Name)
 	}
-	if a.Project != "" && a.Project != app.Spec.ProjectName() || !s.Allowed(ctx, "applications", "get", s.rbacObject(app)) {
+	if !s.Allowed(ctx, "applications", "get", s.rbacObject(app)) {
 		return nil, hidden
+	}
+	if a.Project != "" && a.Project != app.Spec.ProjectName() {
+		return nil, denied
 	}
 	if action == "get" {
 		return app, nil

@@ -111,7 +111,8 @@ func (p place) resourceRows() map[string]row {
 
 func (p place) projectRows() map[string]row {
 	const get = "projects, get, dev"
-	read := row{rights: get, name: "dev"}
+	read, nothing := row{rights: get, name: "dev"}, []int{http.StatusNotFound} // there is no such token
+	role := map[string]string{"project": "dev", "role": "deployer", "iat": "1"}
 	return map[string]row{
 		"ProjectService_List":                {rights: known},
 		"ProjectService_Create":              {rights: "projects, create, fresh", body: obj{"project": obj{"metadata": obj{"name": "fresh"}}, "upsert": true}},
@@ -123,6 +124,8 @@ func (p place) projectRows() map[string]row {
 		"ProjectService_GetGlobalProjects":   read,
 		"ProjectService_GetSyncWindowsState": read,
 		"ProjectService_ListLinks":           read,
+		"ProjectService_CreateToken":         {rights: "projects, update, dev", params: role, body: obj{"expiresIn": 3600}},
+		"ProjectService_DeleteToken":         {rights: "projects, update, dev", params: role, answers: nothing},
 	}
 }
 
@@ -139,8 +142,10 @@ func (p place) settingsRows() map[string]row {
 		"AccountService_GetAccount":                  {rights: "accounts, get, clerk", name: "clerk"},
 		"AccountService_UpdatePassword": {rights: "accounts, update, clerk", name: "clerk",
 			body: obj{"name": "clerk", "currentPassword": p.password, "newPassword": "battery staple"}},
-		"AccountService_CanI": {rights: known, params: map[string]string{"resource": "applications", "action": "sync", "subresource": "dev/till"}},
-		"SettingsService_Get": {rights: public}, "VersionService_Version": {rights: public}, "Badge": {rights: public, query: "name=till"},
+		"AccountService_CreateToken": {rights: "accounts, update, robot", name: "robot", body: obj{"expiresIn": "3600"}},
+		"AccountService_DeleteToken": {rights: "accounts, update, robot", name: "robot", params: map[string]string{"id": "none"}, answers: []int{http.StatusNotFound}},
+		"AccountService_CanI":        {rights: known, params: map[string]string{"resource": "applications", "action": "sync", "subresource": "dev/till"}},
+		"SettingsService_Get":        {rights: public}, "VersionService_Version": {rights: public}, "Badge": {rights: public, query: "name=till"},
 	}
 }
 

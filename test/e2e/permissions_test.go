@@ -58,7 +58,7 @@ func governed(t *testing.T) (*ways, place, []*person) {
 	newProject(t, w.plane, "other", "p, proj:other:deployer, *, *, other/*, allow")
 	newProject(t, w.plane, "dev", "p, proj:dev:deployer, applications, get, dev/*, allow",
 		"p, proj:dev:deployer, applications, sync, dev/*, allow", "p, proj:dev:deployer, logs, get, dev/*, allow")
-	configure(t, w.plane, "argocd-cm", map[string]string{"accounts.reader": "apiKey", "accounts.stranger": "apiKey", "accounts.half": "apiKey", "accounts.clerk": "login"})
+	configure(t, w.plane, "argocd-cm", map[string]string{"accounts.reader": "apiKey", "accounts.stranger": "apiKey", "accounts.half": "apiKey", "accounts.clerk": "login", "accounts.robot": "apiKey"})
 	configure(t, w.plane, "argocd-rbac-cm", map[string]string{"policy.csv": "g, reader, role:readonly\n" +
 		"p, half, applications, *, */*, allow\np, half, applications, *, dev/*, deny\n"})
 	repo := harness.NewRepo(t, harness.Txtar(permissionsManifests))
@@ -182,6 +182,7 @@ func TestPermissions(t *testing.T) {
 	w, p, who := governed(t)
 	t.Run("existence is not told", func(t *testing.T) { w.in(t).tellsNoExistence(p, who) })
 	t.Run("lists hold what the caller may see", func(t *testing.T) { w.in(t).listsHold(who) })
+	t.Run("tokens", func(t *testing.T) { w.in(t).givesTokens() })
 	t.Run("every procedure", func(t *testing.T) { w.in(t).everyProcedure(p, who) })
 }
 
@@ -278,7 +279,7 @@ func (w *ways) tellsNoExistence(p place, who []*person) {
 		return resource == "applications" && !strings.HasPrefix(object, "dev/")
 	}}
 	w.signIn().untilKnown(half.token, false)
-	names := map[string]string{"till": "absent", "dev": "gone", "clerk": "never", "doomed": "departed"}
+	names := map[string]string{"till": "absent", "dev": "gone", "clerk": "never", "doomed": "departed", "robot": "golem"}
 	rows, compared := p.rows(), 0
 	p.doomedApp()
 	p.doomedProject()
@@ -339,6 +340,9 @@ func (r row) absent(names map[string]string) (row, bool) {
 		if key == "id" || key == "repo" {
 			value += "-absent"
 		}
+		if key == "project" {
+			value = names[value]
+		}
 		out.params[key] = value
 	}
 	if r.body != nil {
@@ -357,7 +361,7 @@ func (r row) absent(names map[string]string) (row, bool) {
 // neutral is an answer without the names that were asked for.
 func neutral(body string, r, twin row) string {
 	var words []string
-	for _, pair := range [][2]string{{r.params["id"], twin.params["id"]}, {r.params["repo"], twin.params["repo"]}, {twin.name, r.name}, {"absent", "till"}} {
+	for _, pair := range [][2]string{{r.params["id"], twin.params["id"]}, {r.params["repo"], twin.params["repo"]}, {r.params["project"], twin.params["project"]}, {twin.name, r.name}, {"absent", "till"}} {
 		for i := len(pair) - 1; i >= 0; i-- { // the longer one first
 			if pair[i] != "" {
 				words = append(words, pair[i], "it", url.PathEscape(pair[i]), "it")
@@ -365,4 +369,57 @@ func neutral(body string, r, twin row) string {
 		}
 	}
 	return strings.NewReplacer(words...).Replace(body)
+}
+
+// givesTokens makes tokens over the API, uses them and takes them away again.
+func (w *ways) givesTokens() {
+	t, admin := w.t, w.signIn()
+	for _, c := range []struct{ path, is, list string }{
+		{"/api/v1/account/robot/token", "robot", "/api/v1/account/robot"},
+		{"/api/v1/projects/dev/roles/deployer/token", "proj:dev:deployer", "/api/v1/projects/dev"},
+	} {
+		status, data := admin.ask("POST", c.path, obj{"id": "nightly", "expiresIn": "3600"})
+		var made struct{ Token string }
+		if err := json.Unmarshal(data, &made); err != nil || status != http.StatusOK || made.Token == "" {
+			t.Fatalf("%s: %d %v", c.path, status, err)
+		}
+		holder := &restClient{t: t, address: w.address, token: made.Token}
+		until := func(what string, status int) {
+			t.Helper()
+			harness.Eventually(t, what, func(context.Context) error {
+				got, data := holder.ask("GET", "/api/v1/applications", nil)
+				if got != status {
+					return fmt.Errorf("%d %s", got, data)
+				}
+				return nil
+			})
+		}
+		until("the token is accepted", http.StatusOK)
+		if _, data := holder.ask("GET", "/api/v1/session/userinfo", nil); !strings.Contains(string(data), `"username":"`+c.is+`"`) {
+			t.Errorf("the token is of %s, not %s", data, c.is)
+		}
+		if status, data := admin.ask("POST", c.path, obj{"id": "nightly"}); status != http.StatusBadRequest || !strings.Contains(string(data), "nightly already") {
+			t.Errorf("a second one of the name: %d %s", status, data)
+		}
+		if status, data := admin.ask("POST", c.path, obj{"expiresIn": -1}); status != http.StatusBadRequest {
+			t.Errorf("a token that has ended: %d %s", status, data)
+		}
+		harness.Eventually(t, "the token is listed", func(context.Context) error {
+			if _, data := admin.ask("GET", c.list, nil); !strings.Contains(string(data), `"id":"nightly"`) || strings.Contains(string(data), made.Token) {
+				return fmt.Errorf("%s", data)
+			}
+			return nil
+		})
+		remove := c.path + "/nightly"
+		if strings.Contains(c.path, "roles") {
+			remove = c.path + "/0?id=nightly"
+		}
+		if status, data := admin.ask("DELETE", remove, nil); status != http.StatusOK {
+			t.Errorf("DELETE %s: %d %s", remove, status, data)
+		}
+		until("the token is refused", http.StatusUnauthorized)
+		if strings.Contains(w.plane.Log(), made.Token) {
+			t.Error("the log has the token")
+		}
+	}
 }

@@ -69,6 +69,45 @@ func TestOperationRules(t *testing.T) {
 	}
 }
 
+// operators may get, sync, and one of them something else besides.
+type operators struct{}
+
+func (operators) Allows(c server.Caller, resource, action, _ string) bool {
+	return resource == "applications" && (action == "get" || action == "sync" && c.Name != "returner" || action == "override" && c.Name == "overrider" || action == "rollback" && c.Name == "returner")
+}
+
+// TestRightsBesidesSync: argocd-cm may ask for the right to override where a revision is named, and for that of going back.
+func TestRightsBesidesSync(t *testing.T) {
+	b := newBench(t, func(b *bench, _ *rest.Options) { b.server.Access = operators{} })
+	b.fixture("x")
+	post := func(user, path string, body any) reply { return b.as(user, "POST", path, body) }
+	const app, own = "/api/v1/applications/shop/", "/api/belay/v1/applications/shop/"
+	back := obj{"id": 1, "digest": "another"}
+	post("syncer", own+"rollback", back).refused(t, 409, 10, "another one")
+	post("returner", own+"rollback", back).refused(t, 403, 7, "applications, sync")
+	post("syncer", app+"sync", obj{"revision": "v1"}).is(t, 200)
+	cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "argocd-cm", Namespace: b.Namespace}, Data: map[string]string{
+		"application.sync.requireOverridePrivilegeForRevisionSync": "true", "server.rbac.rollback.enforce.enable": "true",
+	}}
+	if err := b.Client.Create(t.Context(), cm); err != nil {
+		t.Fatal(err)
+	}
+	b.fixture("x")
+	post("syncer", app+"sync", obj{"revision": "v1"}).refused(t, 403, 7, "applications, override")
+	post("syncer", own+"sync", obj{"digest": "another", "override": true, "revisions": []string{"v1"}}).refused(t, 403, 7, "applications, override")
+	post("overrider", own+"sync", obj{"digest": "another", "override": true, "revisions": []string{"v1"}}).refused(t, 409, 10, "another one")
+	post("overrider", app+"sync", obj{"revision": "v1"}).is(t, 200)
+	b.fixture("x")
+	post("syncer", app+"sync", obj{"revision": "main"}).is(t, 200) // that of the application
+	b.fixture("x")
+	post("syncer", app+"sync", obj{}).is(t, 200)
+	b.fixture("x")
+	post("syncer", app+"rollback", obj{"id": 1}).refused(t, 403, 7, "applications, rollback")
+	post("syncer", own+"rollback", back).refused(t, 403, 7, "applications, rollback")
+	post("returner", own+"rollback", back).refused(t, 409, 10, "another one")
+	post("returner", app+"rollback", obj{"id": 1}).is(t, 200)
+}
+
 // TestRefresh asks for a comparison, plays the controller that makes it, and gets the state after it.
 func TestRefresh(t *testing.T) {
 	b := newBench(t)

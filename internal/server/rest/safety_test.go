@@ -135,12 +135,17 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		{"two values", "POST", "/api/v1/session", `{} {}`, 400, "more than one"},
 		{"a wrong query", "GET", "/api/v1/applications/shop/logs?tailLines=many", "", 400, "tailLines"},
 		{"no such path", "GET", "/api/v1/nonsense", "", 404, "no such path"},
-		{"no such method", "POST", "/api/v1/settings", "", 404, "no such path or method"},
+		{"no such path, another method", "PUT", "/api/v1/nonsense/x", "", 404, "no such path"},
+		{"no such method", "POST", "/api/v1/settings", "", 405, "GET, HEAD"},
+		{"no such method of an application", "POST", "/api/v1/applications/shop", "", 405, "DELETE, GET, HEAD, PATCH, PUT"},
 		{"unknown fields are passed over", "POST", "/api/v1/session", `{"surprise":{"a":[1]},"token":"wrong"}`, 401, "invalid session"},
 	} {
 		w := ask(h, test.method, test.path, test.body, bearer...)
 		if w.Code != test.status || !strings.Contains(w.Body.String(), test.says) || !strings.Contains(w.Body.String(), `"code":`) {
 			t.Errorf("%s: status %d, %s", test.name, w.Code, w.Body)
+		}
+		if allow := w.Header().Get("Allow"); (w.Code == 405) != (allow == test.says) {
+			t.Errorf("%s: status %d, Allow %q", test.name, w.Code, allow)
 		}
 	}
 	if strings.Contains(log.String(), "xxxxxxxx") {
