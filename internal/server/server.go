@@ -50,6 +50,8 @@ type Server struct {
 	commits commitCache
 	plans   planMemory
 	changes feed
+	// templates are those of links.
+	templates templateMemory
 }
 
 // New returns the service layer.

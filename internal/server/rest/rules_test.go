@@ -108,6 +108,64 @@ func TestRightsBesidesSync(t *testing.T) {
 	post("returner", app+"rollback", obj{"id": 1}).is(t, 200)
 }
 
+// TestLinks fills the templates of argocd-cm in, and none with what is secret.
+func TestLinks(t *testing.T) {
+	b := newBench(t)
+	b.fixture("not-a-canary")
+	b.credentials("not-a-canary")
+	var cm corev1.ConfigMap
+	if err := b.Client.Get(t.Context(), types.NamespacedName{Namespace: b.Namespace, Name: "argocd-cm"}, &cm); err != nil {
+		t.Fatal(err)
+	}
+	cm.Data["application.links"] = `
+- title: Logs
+  url: https://logs.example.com/?app={{.application.metadata.name}}&project={{.project.metadata.name}}&cluster={{.cluster.name}}
+  description: all lines
+  icon.class: fa-book
+- {title: hidden, url: 'https://logs.example.com', if: 'application.spec.project != "dev"'}
+- {title: broken, url: 'https://logs.example.com/{{.x'}
+`
+	cm.Data["resource.links"] = `
+- {title: Object, url: 'https://logs.example.com/{{.resource.kind}}/{{.resource.metadata.name}}/{{.app.metadata.name}}'}
+- {title: Data, url: 'https://logs.example.com/?{{.resource.data | toJson | urlquery}}&{{.resource.metadata.annotations | toJson | urlquery}}', if: resource.kind == "Secret"}
+`
+	cm.Data["project.links"] = `[{title: Audit, url: 'https://audit.example.com/{{.project.metadata.name}}'}]`
+	if err := b.Client.Update(t.Context(), &cm); err != nil {
+		t.Fatal(err)
+	}
+	read := func(path string) string {
+		t.Helper()
+		return string(b.as("reader", "GET", path, nil).is(t, 200).body)
+	}
+	want := `{"items":[{"title":"Logs","url":"https://logs.example.com/?app=shop\u0026project=dev\u0026cluster=in-cluster","description":"all lines","iconClass":"fa-book"}]}`
+	if got := read("/api/v1/applications/shop/links"); got != want {
+		t.Errorf("links of the application: %s", got)
+	}
+	if got := read("/api/v1/projects/dev/links"); got != `{"items":[{"title":"Audit","url":"https://audit.example.com/dev"}]}` {
+		t.Errorf("links of the project: %s", got)
+	}
+	object := "/api/v1/applications/shop/resource/links?version=v1&namespace=" + b.Namespace
+	if got := read(object + "&kind=ConfigMap&resourceName=settings"); !strings.Contains(got, `"https://logs.example.com/ConfigMap/settings/shop"`) || strings.Contains(got, "Data") {
+		t.Errorf("links of an object: %s", got)
+	}
+	got := read(object + "&kind=Secret&resourceName=db")
+	if !strings.Contains(got, `"title":"Data"`) || !strings.Contains(got, "password") {
+		t.Errorf("links of a Secret: %s", got)
+	}
+	for form, text := range forms("not-a-canary") {
+		if strings.Contains(got, text) {
+			t.Errorf("a link has the secret (%s): %s", form, got)
+		}
+	}
+	if n := strings.Count(b.log.String(), "link not used"); n != 1 {
+		t.Errorf("a broken link was told of %d times", n)
+	}
+	read("/api/v1/applications/shop/links")
+	if n := strings.Count(b.log.String(), "link not used"); n != 1 {
+		t.Errorf("a broken link was told of %d times", n)
+	}
+}
+
 // TestRefresh asks for a comparison, plays the controller that makes it, and gets the state after it.
 func TestRefresh(t *testing.T) {
 	b := newBench(t)
