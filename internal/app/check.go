@@ -54,7 +54,7 @@ func Check(ctx context.Context, opts cli.CheckOptions) (*check.Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	repo, err := discover.Load(ctx, snapshot.FS(), discover.Options{
+	repo, err := discover.Load(ctx, snapshot.FS(), nil, discover.Options{
 		Renderer: newRenderer(runtime.GOMAXPROCS(0), nil, nil), Revision: snapshot.Revision(), Paths: opts.Paths, Config: config,
 	})
 	if err != nil {
