@@ -26,7 +26,7 @@ func tokenMount() rule {
 			name := cmp.Or(check.TextAt(w.pod.Spec, "serviceAccountName"), check.TextAt(w.pod.Spec, "serviceAccount"), "default")
 			id := account{w.site.Namespace, name}
 			defined := w.around.accounts[id]
-			if name != "default" && defined == nil || w.around.bound[id] || w.around.bound[account{namespace: id.namespace}] || w.around.bound[account{}] {
+			if name != "default" && defined == nil || w.around.granted(w.site, name) {
 				return
 			}
 			if defined != nil && defined.Object["automountServiceAccountToken"] != nil {
