@@ -11,6 +11,11 @@ import (
 
 func TestData(t *testing.T) { checktest.Run(t, "testdata/*.txtar", Checker{}) }
 
+// TestOrder proves that the order of objects, containers and volumes does not matter.
+func TestOrder(t *testing.T) { checktest.Order(t, "testdata/*.txtar", Checker{}) }
+
+func BenchmarkCheck(b *testing.B) { checktest.Bench(b, manifest, 200, Checker{}) }
+
 // TestSettings proves that a setting that cannot be read is told, with its place, and that nothing passes for judged.
 func TestSettings(t *testing.T) {
 	for want, config := range map[string]check.Config{
@@ -28,3 +33,15 @@ func TestSettings(t *testing.T) {
 		}
 	}
 }
+
+const manifest = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, labels: {app: web}}
+spec: {template: {spec: {containers: [{name: app, image: "registry.example.com/web:v1"}]}}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: web}
+data: {a: b}
+`

@@ -1,8 +1,10 @@
 package workload
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/belaycd/belay/internal/check"
 )
@@ -54,7 +56,7 @@ func judgeReadiness(w *work, report reporter) {
 		if check.MapAt(c.Fields, "readinessProbe") != nil {
 			return
 		}
-		if serving == nil || len(check.ListAt(serving.Fields, "ports")) == 0 && len(check.ListAt(c.Fields, "ports")) > 0 {
+		if serving == nil || cmp.Or(-cmp.Compare(ports(&c), ports(serving)), strings.Compare(c.Name, serving.Name)) < 0 {
 			serving = &c
 		}
 	}
@@ -62,6 +64,9 @@ func judgeReadiness(w *work, report reporter) {
 		report(check.Finding{Path: check.Join(serving.Path, "readinessProbe"), Message: fmt.Sprintf("container %s gets requests from a Service and has no readinessProbe", serving.Name)})
 	}
 }
+
+// ports is 1 for a container that names ports, and 0 otherwise.
+func ports(c *check.Container) int { return min(1, len(check.ListAt(c.Fields, "ports"))) }
 
 func judgeLiveness(w *work, report reporter) {
 	for _, c := range w.staying() {

@@ -127,7 +127,10 @@ func (p *pod) lacking(failed []control, forbidden func(policy.CheckID, *corev1.P
 		}
 		text := and(says)
 		if i := slices.IndexFunc(groups, func(g *group) bool { return g.says == text }); i >= 0 {
-			groups[i].names = append(groups[i].names, nameOf(&one))
+			if groups[i].names = append(groups[i].names, nameOf(&one)); nameOf(&one) < groups[i].names[0] {
+				groups[i].path = path
+			}
+			slices.Sort(groups[i].names)
 			return
 		}
 		groups = append(groups, &group{names: []string{nameOf(&one)}, path: path, says: text, set: strings.Join(set, ", "), ofPod: ofPod})

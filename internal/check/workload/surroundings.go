@@ -15,7 +15,7 @@ type surroundings struct {
 	budgets    map[check.Site][]*check.Object
 	scalers    map[check.Site][]*check.Object
 	works      map[check.Site][]*check.Object
-	accounts   map[account]*check.Object
+	accounts   map[account]bool // whether it says if its pods get a token
 	bound      map[account]bool
 	// boundNames are the names of bound accounts, for pods whose namespace is not known.
 	boundNames map[string]bool
@@ -31,7 +31,7 @@ type limits struct{ requests, limits map[string]bool }
 func survey(repo *check.Repository) *surroundings {
 	s := &surroundings{namespaces: map[check.Site]map[string]any{}, limits: map[check.Site]limits{}, services: map[check.Site][]map[string]any{},
 		budgets: map[check.Site][]*check.Object{}, scalers: map[check.Site][]*check.Object{}, works: map[check.Site][]*check.Object{},
-		accounts: map[account]*check.Object{}, bound: map[account]bool{}, boundNames: map[string]bool{}}
+		accounts: map[account]bool{}, bound: map[account]bool{}, boundNames: map[string]bool{}}
 	for _, u := range repo.Units {
 		for _, o := range u.Objects {
 			s.note(o)
@@ -65,7 +65,8 @@ func (s *surroundings) note(o *check.Object) {
 	case "apps/Deployment", "apps/StatefulSet":
 		s.works[site] = append(s.works[site], o)
 	case "/ServiceAccount":
-		s.accounts[account{o.Ref.Namespace, o.Ref.Name}] = o
+		id := account{o.Ref.Namespace, o.Ref.Name}
+		s.accounts[id] = s.accounts[id] || o.Object["automountServiceAccountToken"] != nil
 	case "rbac.authorization.k8s.io/RoleBinding", "rbac.authorization.k8s.io/ClusterRoleBinding":
 		s.bind(o)
 	}
