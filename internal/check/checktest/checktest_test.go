@@ -36,6 +36,9 @@ func TestDifferences(t *testing.T) {
 		if err != nil {
 			t.Fatal(name, err)
 		}
+		if len(parsed.Rules) == 0 {
+			parsed.Rules = []string{"image-tag"}
+		}
 		report, err := parsed.Judge(t.Context(), workload.New())
 		if err != nil {
 			t.Fatal(name, err)

@@ -41,6 +41,8 @@ type Options struct {
 type Base struct {
 	Files    source.FS
 	Revision source.Revision
+	// Config of the team at that revision.
+	Config check.Config
 }
 
 // Load finds the units of a tree and renders them. What cannot be rendered is a unit with an error.
@@ -60,7 +62,7 @@ func Load(ctx context.Context, files source.FS, base *Base, opts Options) (*chec
 	}
 	var before *loader
 	if base != nil {
-		opts.Revision, opts.Paths = base.Revision, nil
+		opts.Revision, opts.Paths, opts.Config = base.Revision, nil, base.Config
 		if before, err = newLoader(base.Files, opts); err != nil {
 			return nil, err
 		}
