@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"runtime"
@@ -76,6 +77,9 @@ func searchFile(repo *check.Repository, name string, s *scanner, told []string, 
 	if err == nil && info.IsDir() {
 		return
 	}
+	if err == nil && binary(repo.Files, name) {
+		return
+	}
 	if err == nil && info.Size() > maxFile {
 		report(check.Finding{Rule: unsearched, Place: check.Place{File: name}, Message: fmt.Sprintf("the file is larger than %d MiB", maxFile>>20)})
 		return
@@ -90,9 +94,6 @@ func searchFile(repo *check.Repository, name string, s *scanner, told []string, 
 	if err != nil {
 		report(check.Finding{Rule: unsearched, Place: check.Place{File: name}, Message: "the file cannot be read: " + err.Error()})
 		return
-	}
-	if bytes.IndexByte(data[:min(len(data), 8000)], 0) >= 0 {
-		return // no text
 	}
 	text := string(data)
 	found := s.scan(text)
@@ -116,6 +117,18 @@ func searchFile(repo *check.Repository, name string, s *scanner, told []string, 
 		report(check.Finding{Rule: byPattern, Place: check.Place{File: name, Line: line, Column: m.start - strings.LastIndexByte(text[:m.start], '\n')},
 			Path: fmt.Sprintf("%s[%d]", m.pattern, counts[m.pattern]-1), Message: "the file holds " + m.describe()})
 	}
+}
+
+// binary reports whether a file is no text, as git decides it: by a zero among its first bytes.
+func binary(files source.FS, name string) bool {
+	f, err := files.Open(name)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }()
+	head := make([]byte, 8000)
+	n, _ := io.ReadFull(f, head)
+	return bytes.IndexByte(head[:n], 0) >= 0
 }
 
 // sealed reports whether a match is in a SealedSecret, whose values are encrypted.

@@ -12,7 +12,7 @@ import (
 )
 
 // secretObject reports the values of a Secret, a finding for every key.
-func secretObject(o *check.Object, gens *generators, repo *check.Repository, tell teller) {
+func (s *scanner) secretObject(o *check.Object, gens *generators, repo *check.Repository, tell teller) {
 	if _, encrypted := o.Object["sops"]; encrypted {
 		return
 	}
@@ -31,7 +31,10 @@ func secretObject(o *check.Object, gens *generators, repo *check.Repository, tel
 				continue
 			}
 			f := check.Finding{Rule: plaintext, Path: check.Join(field, key), Message: fmt.Sprintf("Secret %s holds the value of %s", o.GetName(), key)}
-			if g := gens.of(o); g != nil {
+			if configuration(key, value) && !s.holdsCredential(value) {
+				f.Message += ", a configuration in which no credential is seen"
+				f.Severity = check.Note
+			} else if g := gens.of(o); g != nil {
 				f.Place = g.place(key)
 				f.Message = fmt.Sprintf("the generator of Secret %s holds the value of %s", g.name, key)
 				f.Fix = "Generate the Secret from a file that is not committed or is encrypted, or keep it outside: an ExternalSecret, a SealedSecret or SOPS. Replace the credential itself too."
@@ -39,6 +42,30 @@ func secretObject(o *check.Object, gens *generators, repo *check.Repository, tel
 			tell(f, raw, value)
 		}
 	}
+}
+
+// configuration reports whether a value is a file of settings, which programs that take one from a Secret have, with a credential
+// in it or without.
+func configuration(key, value string) bool {
+	return slices.Contains([]string{".yaml", ".yml", ".ini", ".conf", ".cfg", ".toml", ".properties", ".json", ".xml"}, path.Ext(key)) && strings.Contains(value, "\n")
+}
+
+// holdsCredential reports whether a text has the form of a credential in it, or gives a telling name any value that can be one.
+func (s *scanner) holdsCredential(text string) bool {
+	if len(s.scan(text)) > 0 {
+		return true
+	}
+	for line := range strings.Lines(text) {
+		i := strings.IndexAny(line, ":=")
+		if i < 0 {
+			continue
+		}
+		name, value := strings.Trim(line[:i], " \t\"'-<"), strings.Trim(line[i+1:], " \t\r\n\"',;=")
+		if telling(name) != no && plausible(value) && !exempt(value) {
+			return true
+		}
+	}
+	return false
 }
 
 // argoCredential reports whether a key of a Secret for Argo CD is one: the others are addresses and switches.

@@ -68,7 +68,7 @@ func (c Checker) Check(ctx context.Context, repo *check.Repository, report func(
 			}
 			switch {
 			case isSecret(o):
-				secretObject(o, gens, repo, tell)
+				c.scanner.secretObject(o, gens, repo, tell)
 			case isConfigMap(o):
 				c.scanner.configMap(o, gens, tell)
 			default:
