@@ -99,7 +99,7 @@ func jsonResults(results []check.Result, o *Options) []jsonResult {
 			j.Objects = append(j.Objects, jsonRef(ref))
 		}
 		if s := r.Suppression; s != nil {
-			j.Suppression = &jsonSuppression{By: s.By, Reason: mask.Values(s.Reason)}
+			j.Suppression = &jsonSuppression{By: string(s.By), Reason: mask.Values(s.Reason)}
 		}
 		list = append(list, j)
 	}
