@@ -1,9 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -36,6 +40,7 @@ const (
 func (c *cli) checkCommand() *cobra.Command {
 	var opts CheckOptions
 	var failOn string
+	var out outputs
 	cmd := &cobra.Command{
 		Use:   "check [PATH]",
 		Short: "Judge the manifests of a repository before they are merged",
@@ -47,7 +52,10 @@ Exit code 0 says that nothing was found at or above --fail-on, 1 that something 
   belay check
 
   # one overlay
-  belay check infrastructure/k8s/overlays/prod`,
+  belay check infrastructure/k8s/overlays/prod
+
+  # in a pipeline: annotations on the lines, and files for code scanning and for the summary
+  belay check -o github -o sarif=belay.sarif -o markdown=summary.md`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var limit check.Severity
@@ -57,9 +65,10 @@ Exit code 0 says that nothing was found at or above --fail-on, 1 that something 
 			if len(args) == 1 {
 				opts.Root = args[0]
 			}
-			return c.check(cmd.Context(), opts, limit)
+			return c.check(cmd.Context(), opts, limit, &out)
 		},
 	}
+	c.outputsFlag(cmd, &out, report.Formats()...)
 	f := cmd.Flags()
 	f.StringVar(&failOn, "fail-on", "error", "least severity that fails: note, warning or error")
 	f.StringVar((*string)(&opts.Profile), "profile", "", "rules that count: default, restricted, cis or nsa")
@@ -68,7 +77,7 @@ Exit code 0 says that nothing was found at or above --fail-on, 1 that something 
 	return cmd
 }
 
-func (c *cli) check(ctx context.Context, opts CheckOptions, limit check.Severity) error {
+func (c *cli) check(ctx context.Context, opts CheckOptions, limit check.Severity, out *outputs) error {
 	if c.Checker == nil {
 		return &Failure{Exit: exitUnjudged, Code: "NoEngine", Err: errors.New("this program was built without the engine that renders and judges")}
 	}
@@ -76,8 +85,18 @@ func (c *cli) check(ctx context.Context, opts CheckOptions, limit check.Severity
 	if err != nil {
 		return &Failure{Exit: exitUnjudged, Code: "NotJudged", Err: fmt.Errorf("judge %s: %w", opts.Root, err)}
 	}
-	if err := report.Text(c.Out, r); err != nil {
-		return err
+	var files fs.FS // without it there are no excerpts
+	if root, rerr := os.OpenRoot(cmp.Or(opts.Root, ".")); rerr == nil {
+		defer root.Close()
+		files = root.FS()
+	}
+	err = out.write(c.Out, func(w io.Writer, format string) error {
+		return report.Write(w, format, r, report.Options{
+			Version: c.Build.Version, Prefix: prefixOf(opts.Root), Files: files, Colour: format == "text" && c.colour(w), FailOn: limit,
+		})
+	})
+	if err != nil {
+		return &Failure{Exit: exitUnjudged, Code: "NotWritten", Err: err}
 	}
 	if r.Worst() >= limit {
 		return &Failure{Exit: exitFindings, Code: "Findings"}
