@@ -56,6 +56,7 @@ func layers() []layer {
 		{"internal/audit", 10, pure, "what happened is a function of two states, so that several watchers tell it once; audit/configmap alone writes"},
 		{"internal/notify", 10, world, "sends messages to the outside"},
 		{"internal/operation", 10, pure, "what may be started is decided in one place, for every way to ask for it"},
+		{"internal/preview", 11, pure, "what a merge would do is told in the words of a plan, so that both warn of the same"},
 		{"internal/reconcile", 11, pure, "tells the order of the stages and nothing else"},
 		{"internal/controller", 12, world, "watches, queues and requeues"},
 		{"internal/server", 12, world, "answers callers, and serves HTTP"},

@@ -105,6 +105,11 @@ func Judge(ctx context.Context, repo *Repository, locator Locator, checkers ...C
 	return report, nil
 }
 
+// Findings returns what one checker reports, before rules, settings and places are looked at.
+func Findings(ctx context.Context, repo *Repository, c Checker) ([]*Finding, error) {
+	return run(ctx, repo, []Checker{c})
+}
+
 // run collects the findings of all checkers, which work side by side.
 func run(ctx context.Context, repo *Repository, checkers []Checker) ([]*Finding, error) {
 	var mu sync.Mutex
