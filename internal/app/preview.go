@@ -16,7 +16,6 @@ import (
 	"github.com/belaycd/belay/internal/cli"
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/preview"
-	"github.com/belaycd/belay/internal/render"
 	"github.com/belaycd/belay/internal/source"
 	"github.com/belaycd/belay/internal/source/local"
 )
@@ -34,8 +33,11 @@ func Preview(ctx context.Context, opts cli.PreviewOptions) (preview.Input, error
 	if err != nil {
 		return in, err
 	}
-	how := discover.Options{Renderer: newRenderer(runtime.GOMAXPROCS(0), nil, nil), Revision: snapshot.Revision(), KubeVersion: opts.KubeVersion}
-	if in.Head, err = discover.Load(ctx, snapshot.FS(), how); err != nil {
+	// Each with a renderer of its own: one that answers from what it kept reads no files, and what is not read would count as a unit.
+	load := func(files source.FS) (*check.Repository, error) {
+		return discover.Load(ctx, files, discover.Options{Renderer: newRenderer(runtime.GOMAXPROCS(0), nil, nil), Revision: local.Revision, KubeVersion: opts.KubeVersion})
+	}
+	if in.Head, err = load(snapshot.FS()); err != nil {
 		return in, err
 	}
 	in.HeadName = headName(ctx, root)
@@ -51,12 +53,12 @@ func Preview(ctx context.Context, opts cli.PreviewOptions) (preview.Input, error
 		return in, err
 	}
 	in.BaseName = fmt.Sprintf("%s (%s)", opts.Base, source.Revision(revision).Short())
-	if in.Head.Base, err = discover.Load(ctx, files, how); err != nil {
+	if in.Head.Base, err = load(files); err != nil {
 		return in, err
 	}
 	if differs(in.Head, in.Head.Base) {
 		// Once more, to find out what is another value in every render.
-		if in.Again, err = discover.Load(render.Anew(ctx), snapshot.FS(), how); err != nil {
+		if in.Again, err = load(snapshot.FS()); err != nil {
 			return in, err
 		}
 	}

@@ -47,6 +47,7 @@ func layers() []layer {
 		{"internal/identity", 4, pure, "who somebody is follows from what was read, a clock and a source of randomness, all of them given"},
 		{"internal/live", 4, world, "the only reader of workloads"},
 		{"internal/diff", 5, pure, "compares desired and live without I/O, so that every drift bug is a table test"},
+		{"internal/repair", 7, pure, "a repair is a function of a text, so that every one is a table test and none loses a comment"},
 		{"internal/report", 8, pure, "a judgement is written in one place, whatever the format"},
 		{"internal/apply", 6, pure, "waves, hooks and prune are decisions; apply/ssa alone writes"},
 		{"internal/health", 7, pure, "health is a function of an object and its signals, so that every state is a table test"},

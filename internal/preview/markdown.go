@@ -145,6 +145,9 @@ func skipped(b *page, p *Preview, share int) {
 // details gives every unit an equal share of the room that is left; what one does not need is for those behind it.
 func details(b *page, p *Preview) {
 	for i := range p.Units {
+		if len(p.Units[i].Objects)+len(p.Units[i].Unstable) == 0 {
+			continue // the list above says it all
+		}
 		share := b.room() / (len(p.Units) - i)
 		text := unitDetails(&p.Units[i], share)
 		if text == "" || !b.add(text) {

@@ -5,6 +5,7 @@ package preview
 
 import (
 	"cmp"
+	"path"
 	"slices"
 	"strings"
 
@@ -139,6 +140,9 @@ func New(in Input) (*Preview, error) {
 			p.Skipped = append(p.Skipped, check.Skipped{Unit: mask.Line(name), Why: mask.Line(mask.Values(head.Skipped))})
 			continue
 		}
+		if base == nil && partOf(in.Head, head) {
+			continue
+		}
 		u, err := w.unit(name, head, base)
 		if err != nil {
 			return nil, err
@@ -162,6 +166,21 @@ func New(in Input) (*Preview, error) {
 		return cmp.Or(cmp.Compare(b.weight(), a.weight()), strings.Compare(a.Name, b.Name))
 	})
 	return p, nil
+}
+
+// partOf reports whether a directory is only by itself because what it is a part of could not be rendered.
+func partOf(head *check.Repository, u *check.Unit) bool {
+	if u == nil || u.App != nil || head.Base == nil || !slices.ContainsFunc(head.Units, func(u *check.Unit) bool { return u.Err != nil }) {
+		return false
+	}
+	for _, whole := range head.Base.Units {
+		for _, name := range whole.Reads {
+			if path.Dir(name) == u.Path || strings.HasPrefix(name, u.Path+"/") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Changes reports whether anything would change.

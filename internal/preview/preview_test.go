@@ -241,8 +241,10 @@ func TestStates(t *testing.T) {
 	broken.Err = errors.New("no such file")
 	elsewhere := unitOf(t, "elsewhere", "")
 	elsewhere.Skipped = "its source is elsewhere"
-	r := repo(broken, elsewhere, unitOf(t, "new", deployment))
+	part := &check.Unit{Name: "base/db", Kind: check.FromDirectory, Path: "base/db"} // nobody read it, for what reads it is broken
+	r := repo(broken, elsewhere, unitOf(t, "new", deployment), part)
 	r.Base = repo(unitOf(t, "old", deployment), unitOf(t, "broken", deployment))
+	r.Base.Units[1].Reads = []string{"base/db/deployment.yaml"}
 	p := preview(t, Input{Head: r})
 	states := map[string]string{}
 	for _, u := range p.Units {
