@@ -13,10 +13,12 @@ import (
 	"github.com/belaycd/belay/internal/check/convention"
 	"github.com/belaycd/belay/internal/check/discover"
 	"github.com/belaycd/belay/internal/check/locate"
+	"github.com/belaycd/belay/internal/check/native"
 	"github.com/belaycd/belay/internal/check/native/admit"
 	"github.com/belaycd/belay/internal/check/network"
 	"github.com/belaycd/belay/internal/check/permission"
 	"github.com/belaycd/belay/internal/check/policy"
+	"github.com/belaycd/belay/internal/check/schema"
 	"github.com/belaycd/belay/internal/check/workload"
 	"github.com/belaycd/belay/internal/cli"
 	"github.com/belaycd/belay/internal/source"
@@ -27,6 +29,8 @@ import (
 func checkers() []check.Checker {
 	return []check.Checker{
 		discover.Checker{},
+		native.New(),
+		schema.New(),
 		workload.New(),
 		permission.Checker{},
 		network.Checker{},

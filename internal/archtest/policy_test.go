@@ -40,6 +40,7 @@ func layers() []layer {
 		{"internal/source", 1, pure, "a commit is named before anything is done with it"},
 		{"internal/mask", 1, pure, "secrets are taken out in one way, wherever something is shown"},
 		{"internal/render", 2, pure, "a render that depends on content and parameters alone can be cached and repeated"},
+		{"internal/kubeapi", 1, pure, "what a version of Kubernetes serves is data, the same for every rule that asks"},
 		{"internal/settings", 3, pure, "settings are read from objects that others fetched, so that a table test covers them"},
 		{"internal/project", 3, pure, "permission is a function of a project and a manifest, so that every refusal is a table test"},
 		{"internal/check", 6, pure, "a finding is a function of manifests, the same before a merge and in the cluster; it asks project and diff what they would say"},
