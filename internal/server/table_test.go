@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -163,5 +164,29 @@ func TestTreeTableHoldsTheNodes(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" || table.Orphaned != 1 {
 		t.Errorf("%d orphaned; nodes (-want +got):\n%s", table.Orphaned, diff)
+	}
+}
+
+// BenchmarkDeploymentTable is what a list of 5,000 rows costs the server once it has them: as rows, and by columns.
+func BenchmarkDeploymentTable(b *testing.B) {
+	list := manyDeployments()
+	for i := range 5000 {
+		d := list.Items[i%2]
+		d.Name, d.Path = fmt.Sprintf("shop-%d", i), fmt.Sprintf("apps/shop-%d", i)
+		d.Deployed = &Commit{Revision: fmt.Sprintf("%040d", i), Subject: "raise the limit", Author: "Ana Example", Date: d.DeployedAt, URL: fmt.Sprintf("https://git.example.com/deploy/commit/%040d", i)}
+		list.Items = append(list.Items, d)
+	}
+	for name, value := range map[string]func() any{"rows": func() any { return list }, "columns": func() any { return deploymentTable(list) }} {
+		b.Run(name, func(b *testing.B) {
+			size := 0
+			for b.Loop() {
+				data, err := json.Marshal(value())
+				if err != nil {
+					b.Fatal(err)
+				}
+				size = len(data)
+			}
+			b.ReportMetric(float64(size), "bytes")
+		})
 	}
 }
