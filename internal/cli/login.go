@@ -284,7 +284,7 @@ func (c *cli) reloginCommand() *cobra.Command {
 				}
 				return err
 			}
-			o.sso = o.sso || foreignToken(in.opts.Token) && o.password == "" && !o.passwordStdin
+			o.sso = o.sso || foreignToken(in.opts.Token) && o.password == "" && !o.passwordStdin && c.server.authToken == ""
 			o.username = accountOf(in.opts.Token)
 			opts, err := c.serverOptions(in.opts.Address, in.opts)
 			if err != nil {
