@@ -39,6 +39,14 @@ func checkers() []check.Checker {
 	}
 }
 
+// Rules are the rules of all of them, for the documentation.
+func Rules() (out []check.Rule) {
+	for _, c := range checkers() {
+		out = append(out, c.Rules()...)
+	}
+	return out
+}
+
 // Check implements cli.CheckFunc.
 func Check(ctx context.Context, opts cli.CheckOptions) (*check.Report, error) {
 	if opts.Root == "" {

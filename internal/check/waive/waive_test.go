@@ -58,6 +58,12 @@ func judge(t *testing.T, archive string, opts Options) (*check.Report, *check.Re
 		t.Fatal(err)
 	}
 	w := workload.New()
+	repo.Config.Severities = map[string]check.Severity{}
+	for _, r := range w.Rules() {
+		if r.ID != "image-tag" {
+			repo.Config.Severities[r.ID] = check.Off
+		}
+	}
 	opts.Rules, opts.Now = w.Rules(), newYear()
 	report, err := check.Judge(t.Context(), repo, locate.New(repo.Files), w, New(opts))
 	if err != nil {
