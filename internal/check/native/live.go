@@ -1,6 +1,7 @@
 package native
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -58,12 +59,15 @@ func live(was, now runtime.Object) {
 	switch old := was.(type) {
 	case *core.Service:
 		next, ok := now.(*core.Service)
-		if !ok || old.Spec.Type == core.ServiceTypeExternalName || old.Spec.ClusterIP != "" {
+		if !ok || old.Spec.Type == core.ServiceTypeExternalName {
 			return
 		}
-		allocate(old)
-		if next.Spec.ClusterIP == "" && next.Spec.Type != core.ServiceTypeExternalName {
-			allocate(next)
+		if old.Spec.ClusterIP == "" {
+			allocate(old)
+		}
+		if next.Spec.ClusterIP == "" && next.Spec.Type != core.ServiceTypeExternalName { // what a manifest does not name stays, even None
+			next.Spec.ClusterIP, next.Spec.ClusterIPs = old.Spec.ClusterIP, old.Spec.ClusterIPs
+			next.Spec.IPFamilies, next.Spec.IPFamilyPolicy = inherit(next.Spec.IPFamilies, old.Spec.IPFamilies), cmp.Or(next.Spec.IPFamilyPolicy, old.Spec.IPFamilyPolicy)
 		}
 	case *core.PersistentVolumeClaim:
 		// A claim that is not bound could not grow, and one without a capacity could shrink.
@@ -75,6 +79,13 @@ func live(was, now runtime.Object) {
 			}
 		}
 	}
+}
+
+func inherit(now, was []core.IPFamily) []core.IPFamily {
+	if len(now) == 0 {
+		return was
+	}
+	return now
 }
 
 func allocate(s *core.Service) {
