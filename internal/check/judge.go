@@ -48,6 +48,23 @@ type Result struct {
 	Units   []string
 	// Fingerprint names the defect across revisions: no line, commit or author is in it.
 	Fingerprint string
+	// prints are the fingerprints of all that was merged into this result.
+	prints []string
+}
+
+// NewAgainst returns the report without the results that the base has too: a defect that shows in one more place is new.
+func (r *Report) NewAgainst(base *Report) *Report {
+	known := map[string]bool{}
+	for i := range base.Results {
+		for _, print := range base.Results[i].prints {
+			known[print] = true
+		}
+	}
+	out := *r
+	out.Results = slices.DeleteFunc(slices.Clone(r.Results), func(result Result) bool {
+		return !slices.ContainsFunc(result.prints, func(print string) bool { return !known[print] })
+	})
+	return &out
 }
 
 // Judge runs checkers over a repository. An error means that one of them could not judge.
@@ -146,7 +163,9 @@ func add(merged map[string]*Result, rule Rule, severity Severity, f *Finding, lo
 	if u := f.unit(); u != nil {
 		r.Units = append(r.Units, u.Name)
 	}
-	if print := object.Hash([]string{rule.ID, subject(f), f.Path})[:16]; r.Fingerprint == "" || print < r.Fingerprint {
+	print := object.Hash([]string{rule.ID, subject(f), f.Path})[:16]
+	r.prints = append(r.prints, print)
+	if r.Fingerprint == "" || print < r.Fingerprint {
 		r.Fingerprint = print
 	}
 }
