@@ -51,6 +51,8 @@ func Check(ctx context.Context, opts cli.CheckOptions) (*check.Report, error) {
 type work struct {
 	root  string
 	paths []string
+	// below is the directory of the repository that stands for one of its own; empty for the repository itself.
+	below string
 	tree  *local.Source
 	git   *git.Local // nil without a repository
 	cache string
@@ -125,7 +127,12 @@ func (w *work) files(ctx context.Context) (source.FS, error) {
 	if err != nil {
 		return nil, err
 	}
-	return w.tree.Worktree(names)
+	files, err := w.tree.Worktree(names)
+	if err == nil && len(w.paths) == 1 && discover.IsRoot(files, w.paths[0]) {
+		w.below, w.paths = w.paths[0], nil
+		return source.Below(files, w.below), nil
+	}
+	return files, err
 }
 
 // load renders the working tree, and the base if there is one.
@@ -139,7 +146,7 @@ func (w *work) load(ctx context.Context, opts cli.CheckOptions) (*check.Reposito
 		load.KubeVersion = strings.TrimPrefix(opts.KubeVersions[0], "v")
 	}
 	var base *discover.Base
-	if w.git != nil {
+	if w.git != nil && w.below == "" {
 		load.URLs, load.Revisions = w.git.URLs(ctx), w.git.Revisions(ctx)
 	}
 	if opts.Base != "" {
@@ -171,5 +178,5 @@ func (w *work) base(ctx context.Context, revision string) (*discover.Base, error
 	if err != nil {
 		return nil, err
 	}
-	return &discover.Base{Files: snapshot.FS(), Revision: rev}, nil
+	return &discover.Base{Files: source.Below(snapshot.FS(), w.below), Revision: rev}, nil
 }

@@ -22,16 +22,19 @@ func duplicates(repo *check.Repository, report func(check.Finding)) {
 	}
 	claimed := map[claim]*check.Object{}
 	for _, u := range repo.Units {
-		own := make(map[object.Ref]bool, len(u.Objects))
+		own := make(map[object.Ref]*check.Object, len(u.Objects))
 		for _, o := range u.Objects {
 			if o.GetName() == "" {
 				continue // generateName makes another one each time
 			}
-			if own[o.Ref] {
+			if first := own[o.Ref]; first != nil {
+				if u.Kind == check.FromDirectory && first.Template != o.Template {
+					continue // files beside each other that nothing deploys may be there to choose from
+				}
 				report(check.Finding{Rule: "duplicate-object", Object: o, Message: fmt.Sprintf("%s stands twice in %s", label(o), u.Name)})
 				continue
 			}
-			own[o.Ref] = true
+			own[o.Ref] = o
 			if u.App == nil || u.Cluster == "" {
 				continue
 			}

@@ -82,7 +82,9 @@ func (w *world) add(o *check.Object) {
 		ns.makes(or(text(o.Object, "spec", "template", "metadata", "name"), o.GetName()))
 	case "cert-manager.io":
 		ns.makes(text(o.Object, "spec", "secretName"))
-	case "monitoring.coreos.com", "argoproj.io", "kustomize.config.k8s.io", "gateway.networking.k8s.io", "":
+	case "monitoring.coreos.com":
+		ns.operated = ns.operated || slices.Contains([]string{"Prometheus", "PrometheusAgent", "Alertmanager", "ThanosRuler"}, o.GetKind())
+	case "argoproj.io", "kustomize.config.k8s.io", "gateway.networking.k8s.io", "":
 		ns.secrets = ns.secrets || o.GetKind() == "Secret"
 	default:
 		ns.operated = ns.operated || strings.Contains(group, ".") && !strings.HasSuffix(group, ".k8s.io")
@@ -107,6 +109,11 @@ func (w *world) add(o *check.Object) {
 				ns.words = append(ns.words, s)
 			}
 		}
+		for _, e := range list(c.Fields, "env") {
+			if s := text(e, "value"); s != "" {
+				ns.words = append(ns.words, s)
+			}
+		}
 	}
 }
 
@@ -119,7 +126,7 @@ func (n *namespace) makes(secret string) {
 // makes counts, and so do Secrets where none of them comes from here.
 func (w *world) has(r reference) bool {
 	ns := w.namespaces[r.from.GetNamespace()]
-	if ns == nil || w.partial || ns.objects[r.key()] {
+	if ns == nil || w.partial || ns.objects[r.key()] || strings.HasPrefix(r.from.GetNamespace(), "kube-") {
 		return true
 	}
 	switch r.kind {
