@@ -38,6 +38,7 @@ func run() int {
 		Audit:     app.OpenAudit(time.Now),
 		Checker:   app.Check,
 		Previewer: app.Preview,
+		Policies:  app.Policies{},
 		Commands:  []*cobra.Command{app.RunCommand(version, os.Environ(), os.Getenv, os.Stderr)},
 	}, os.Args[1:])
 }

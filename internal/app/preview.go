@@ -33,11 +33,19 @@ func Preview(ctx context.Context, opts cli.PreviewOptions) (preview.Input, error
 	if err != nil {
 		return in, err
 	}
-	// Each with a renderer of its own: one that answers from what it kept reads no files, and what is not read would count as a unit.
-	load := func(files source.FS) (*check.Repository, error) {
-		return discover.Load(ctx, files, discover.Options{Renderer: newRenderer(runtime.GOMAXPROCS(0), nil, nil), Revision: local.Revision, KubeVersion: opts.KubeVersion})
+	var base *discover.Base
+	if opts.Base != "" {
+		files, revision, err := baseTree(ctx, root, opts.Base)
+		if err != nil {
+			return in, err
+		}
+		base = &discover.Base{Files: files, Revision: source.Revision(revision)}
+		in.BaseName = fmt.Sprintf("%s (%s)", opts.Base, base.Revision.Short())
 	}
-	if in.Head, err = load(snapshot.FS()); err != nil {
+	load := func() (*check.Repository, error) {
+		return discover.Load(ctx, snapshot.FS(), base, discover.Options{Renderer: newRenderer(runtime.GOMAXPROCS(0), nil, nil), Revision: local.Revision, KubeVersion: opts.KubeVersion})
+	}
+	if in.Head, err = load(); err != nil {
 		return in, err
 	}
 	in.HeadName = headName(ctx, root)
@@ -45,20 +53,12 @@ func Preview(ctx context.Context, opts cli.PreviewOptions) (preview.Input, error
 	if _, err := rand.Read(in.Key); err != nil {
 		return in, fmt.Errorf("make the key that masks secrets: %w", err)
 	}
-	if opts.Base == "" {
+	if base == nil {
 		return in, nil
-	}
-	files, revision, err := baseTree(ctx, root, opts.Base)
-	if err != nil {
-		return in, err
-	}
-	in.BaseName = fmt.Sprintf("%s (%s)", opts.Base, source.Revision(revision).Short())
-	if in.Head.Base, err = load(files); err != nil {
-		return in, err
 	}
 	if differs(in.Head, in.Head.Base) {
 		// Once more, to find out what is another value in every render.
-		if in.Again, err = load(snapshot.FS()); err != nil {
+		if in.Again, err = load(); err != nil {
 			return in, err
 		}
 	}
@@ -69,6 +69,9 @@ func Preview(ctx context.Context, opts cli.PreviewOptions) (preview.Input, error
 // differs reports whether any unit of head is not as in base.
 func differs(head, base *check.Repository) bool {
 	for _, u := range head.Units {
+		if u.Unchanged {
+			continue
+		}
 		old := base.Unit(u.Name)
 		if old == nil || len(old.Objects) != len(u.Objects) {
 			return true

@@ -100,10 +100,14 @@ type Place struct {
 	File   string `json:"file"`
 	Line   int    `json:"line,omitempty"`
 	Column int    `json:"column,omitempty"`
+	// Commit is set in place of File for what is in no file: "commit" and its id, or "title" for that of a pull request.
+	Commit string `json:"commit,omitempty"`
 }
 
 func (p Place) String() string {
 	switch {
+	case p.File == "" && p.Commit != "":
+		return p.Commit
 	case p.Line == 0:
 		return p.File
 	case p.Column == 0:

@@ -20,18 +20,13 @@ type Report struct {
 	Rules []Rule
 	// Units and Objects count what was judged.
 	Units, Objects int
+	// Unchanged counts units that were not judged, because they are the same at the base revision or have nothing to do with
+	// what was asked for.
+	Unchanged int
 	// Skipped tells what was not judged, and why.
 	Skipped []Skipped
 	// Suppressed are results that the team accepts, in the order of Results. They count for nothing.
 	Suppressed []Result
-}
-
-// Suppression says why a result counts for nothing.
-type Suppression struct {
-	// By is what accepts it: annotation, exception or baseline.
-	By string
-	// Reason is the team's.
-	Reason string
 }
 
 // Skipped is a unit that could not be judged here.
@@ -55,7 +50,9 @@ type Result struct {
 	Units   []string
 	// Fingerprint names the defect across revisions: no line, commit or author is in it.
 	Fingerprint string
-	// Suppression is nil for a result that counts.
+	// Fingerprints are those of all findings that this result stands for, ordered.
+	Fingerprints []string
+	// Suppression says why the result counts for nothing; nil for one that counts.
 	Suppression *Suppression
 }
 
@@ -71,8 +68,14 @@ func Judge(ctx context.Context, repo *Repository, locator Locator, checkers ...C
 	}
 	slices.SortFunc(report.Rules, func(a, b Rule) int { return strings.Compare(a.ID, b.ID) })
 	for _, u := range repo.Units {
-		if u.Skipped != "" {
+		switch {
+		case u.Skipped != "":
 			report.Skipped = append(report.Skipped, Skipped{Unit: u.Name, Why: u.Skipped})
+			continue
+		case u.Unchanged:
+			report.Unchanged++
+			continue
+		case u.Context:
 			continue
 		}
 		report.Units++
@@ -83,31 +86,48 @@ func Judge(ctx context.Context, repo *Repository, locator Locator, checkers ...C
 		return nil, err
 	}
 	merged := map[string]*Result{}
-	for _, f := range findings {
+	take := func(f *Finding, accept func(*Finding) *Suppression) error {
+		if u := f.unit(); u != nil && u.Context {
+			return nil
+		}
 		rule, ok := byID[f.Rule]
 		if !ok {
-			return nil, fmt.Errorf("a checker reported the unknown rule %q", f.Rule)
+			return fmt.Errorf("a checker reported the unknown rule %q", f.Rule)
 		}
-		severity := repo.Config.severity(rule, f)
+		severity := repo.severity(rule, f)
 		if severity == Off {
-			continue
+			return nil
 		}
-		add(merged, rule, severity, f, locator)
+		if f.Place.File == "" && f.Place.Commit == "" && locator != nil {
+			f.Place = locator.Place(f)
+		}
+		add(merged, rule, severity, f, accept(f))
+		return nil
+	}
+	if err := waive(repo, checkers, findings, take); err != nil {
+		return nil, err
 	}
 	for _, r := range merged {
 		r.settle()
-		report.Results = append(report.Results, *r)
+		if r.Suppression == nil {
+			report.Results = append(report.Results, *r)
+		} else {
+			report.Suppressed = append(report.Suppressed, *r)
+		}
 	}
-	slices.SortFunc(report.Results, func(a, b Result) int {
-		return cmp.Or(cmp.Compare(b.Severity, a.Severity), strings.Compare(a.Place.File, b.Place.File), cmp.Compare(a.Place.Line, b.Place.Line),
-			strings.Compare(a.Rule.ID, b.Rule.ID), strings.Compare(a.Fingerprint, b.Fingerprint), strings.Compare(a.Message, b.Message))
-	})
+	slices.SortFunc(report.Results, worstFirst)
+	slices.SortFunc(report.Suppressed, worstFirst)
 	return report, nil
 }
 
 // Findings returns what one checker reports, before rules, settings and places are looked at.
 func Findings(ctx context.Context, repo *Repository, c Checker) ([]*Finding, error) {
 	return run(ctx, repo, []Checker{c})
+}
+
+func worstFirst(a, b Result) int {
+	return cmp.Or(cmp.Compare(b.Severity, a.Severity), strings.Compare(a.Place.File, b.Place.File), cmp.Compare(a.Place.Line, b.Place.Line),
+		strings.Compare(a.Rule.ID, b.Rule.ID), strings.Compare(a.Fingerprint, b.Fingerprint), strings.Compare(a.Message, b.Message))
 }
 
 // run collects the findings of all checkers, which work side by side.
@@ -130,18 +150,18 @@ func run(ctx context.Context, repo *Repository, checkers []Checker) ([]*Finding,
 }
 
 // add puts a finding to those with the same cause: one defect of a base that ten overlays use is one result.
-func add(merged map[string]*Result, rule Rule, severity Severity, f *Finding, locator Locator) {
+func add(merged map[string]*Result, rule Rule, severity Severity, f *Finding, suppressed *Suppression) {
 	place := f.Place
-	if place.File == "" && locator != nil {
-		place = locator.Place(f)
-	}
 	key := strings.Join([]string{rule.ID, place.String(), f.Path, f.Message}, "\x00")
 	if place.Line == 0 { // the cause is not known: what shows in two objects may be two defects
 		key += "\x00" + subject(f)
 	}
+	if suppressed != nil { // a defect may be accepted in one place and not in another
+		key += "\x00" + string(suppressed.By) + "\x00" + suppressed.Reason
+	}
 	r, ok := merged[key]
 	if !ok {
-		r = &Result{Rule: rule, Severity: severity, Message: f.Message, Fix: cmp.Or(f.Fix, rule.Fix), Place: place, Path: f.Path}
+		r = &Result{Rule: rule, Severity: severity, Message: f.Message, Fix: cmp.Or(f.Fix, rule.Fix), Place: place, Path: f.Path, Suppression: suppressed}
 		merged[key] = r
 	}
 	r.Severity = max(r.Severity, severity)
@@ -151,9 +171,12 @@ func add(merged map[string]*Result, rule Rule, severity Severity, f *Finding, lo
 	if u := f.unit(); u != nil {
 		r.Units = append(r.Units, u.Name)
 	}
-	if print := object.Hash([]string{rule.ID, subject(f), f.Path})[:16]; r.Fingerprint == "" || print < r.Fingerprint {
-		r.Fingerprint = print
-	}
+	r.Fingerprints = append(r.Fingerprints, f.Fingerprint())
+}
+
+// Fingerprint names the finding across revisions: the rule, the unit, the object and the field, or the file.
+func (f *Finding) Fingerprint() string {
+	return object.Hash([]string{f.Rule, subject(f), f.Path})[:16]
 }
 
 func (f *Finding) unit() *Unit {
@@ -172,7 +195,7 @@ func subject(f *Finding) string {
 	if f.Object != nil {
 		return name + "\x00" + f.Object.Ref.String()
 	}
-	return name + "\x00" + f.Place.File
+	return name + "\x00" + f.Place.File + f.Place.Commit
 }
 
 func (r *Result) settle() {
@@ -188,9 +211,12 @@ func (r *Result) settle() {
 	r.Objects = slices.Compact(r.Objects)
 	slices.Sort(r.Units)
 	r.Units = slices.Compact(r.Units)
+	slices.Sort(r.Fingerprints)
+	r.Fingerprints = slices.Compact(r.Fingerprints)
+	r.Fingerprint = r.Fingerprints[0]
 }
 
-// Worst returns the highest severity of the report, Off if there is no result.
+// Worst returns the highest severity of what counts, Off if nothing does.
 func (r *Report) Worst() Severity {
 	worst := Off
 	for i := range r.Results {

@@ -22,6 +22,8 @@ type CheckOptions struct {
 	Paths []string
 	// Base is the revision to compare with; empty for none.
 	Base string
+	// Config is the file of settings; empty for the one of the repository.
+	Config string
 	// Profile replaces that of the repository's settings.
 	Profile check.Profile
 	// KubeVersions replace those of the repository's settings.
@@ -67,6 +69,11 @@ Exit code 0 says that nothing was found at or above --fail-on, 1 that something 
 			if err := limit.UnmarshalText([]byte(failOn)); err != nil || limit == check.Off {
 				return usageError("--fail-on %s: one of note, warning, error", failOn)
 			}
+			if opts.Profile != "" {
+				if err := opts.Profile.UnmarshalText([]byte(opts.Profile)); err != nil {
+					return usageError("--profile: %v", err)
+				}
+			}
 			if len(args) == 1 {
 				opts.Root = args[0]
 			}
@@ -79,6 +86,7 @@ Exit code 0 says that nothing was found at or above --fail-on, 1 that something 
 	c.outputsFlag(cmd, &out, report.Formats()...)
 	f := cmd.Flags()
 	f.StringVar(&failOn, "fail-on", "error", "least severity that fails: note, warning or error")
+	f.StringVar(&opts.Config, "config", "", "file of settings, in place of the repository's "+check.ConfigFile)
 	f.StringVar((*string)(&opts.Profile), "profile", "", "rules that count: default, restricted, cis or nsa")
 	f.StringSliceVar(&opts.KubeVersions, "kube-version", nil, "versions of Kubernetes to judge for, such as 1.37")
 	f.StringVar(&opts.Base, "base", "", "report only what is new against this revision")

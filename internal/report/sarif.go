@@ -189,7 +189,7 @@ func sarifResultOf(r *check.Result, rule int, o *Options) sarifResult {
 	}
 	if r.Suppression != nil {
 		kind := "external"
-		if r.Suppression.By == "annotation" {
+		if r.Suppression.By == check.ByAnnotation {
 			kind = "inSource"
 		}
 		s.Suppressions = []sarifSuppression{{Kind: kind, Justification: said(r.Suppression.Reason)}}
