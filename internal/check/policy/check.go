@@ -53,10 +53,10 @@ func (c *Checker) Check(ctx context.Context, repo *check.Repository, report func
 }
 
 func minorOf(repo *check.Repository) (*version.Version, error) {
-	if len(repo.KubeVersions) == 0 {
-		return parseMinor("")
+	for _, v := range slices.Concat(repo.KubeVersions, repo.Config.KubeVersions) {
+		return parseMinor(v)
 	}
-	return parseMinor(repo.KubeVersions[0])
+	return parseMinor("")
 }
 
 // judge is the judgement of one repository.
