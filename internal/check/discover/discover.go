@@ -48,6 +48,7 @@ func Load(ctx context.Context, files source.FS, opts Options) (*check.Repository
 	if err != nil {
 		return nil, err
 	}
+	found.without(opts.Config.Policies)
 	l := &loader{files: files, opts: opts, found: found, repo: &check.Repository{Files: files, Projects: map[string]*v1alpha1.AppProject{}, Config: opts.Config}}
 	if opts.KubeVersion != "" {
 		l.repo.KubeVersions = []string{opts.KubeVersion}

@@ -99,7 +99,7 @@ func TestLint(t *testing.T) {
 		fmt.Fprintf(&got, "%s: %s: %s\n", f.Place, f.Severity, f.Text)
 	}
 	if diff := cmp.Diff(want, got.String()); diff != "" {
-		t.Error(diff)
+		t.Errorf("%s\n%s", diff, got.String())
 	}
 }
 
