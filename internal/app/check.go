@@ -35,6 +35,14 @@ func checkers() []check.Checker {
 	}
 }
 
+// Rules are the rules of all of them, for the documentation.
+func Rules() (out []check.Rule) {
+	for _, c := range checkers() {
+		out = append(out, c.Rules()...)
+	}
+	return out
+}
+
 // Check implements cli.CheckFunc.
 func Check(ctx context.Context, opts cli.CheckOptions) (*check.Report, error) {
 	if opts.Root == "" {
@@ -54,7 +62,7 @@ func Check(ctx context.Context, opts cli.CheckOptions) (*check.Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	repo, err := discover.Load(ctx, snapshot.FS(), discover.Options{
+	repo, err := discover.Load(ctx, snapshot.FS(), nil, discover.Options{
 		Renderer: newRenderer(runtime.GOMAXPROCS(0), nil, nil), Revision: snapshot.Revision(), Paths: opts.Paths, Config: config,
 	})
 	if err != nil {

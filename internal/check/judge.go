@@ -20,6 +20,9 @@ type Report struct {
 	Rules []Rule
 	// Units and Objects count what was judged.
 	Units, Objects int
+	// Unchanged counts units that were not judged, because they are the same at the base revision or have nothing to do with
+	// what was asked for.
+	Unchanged int
 	// Skipped tells what was not judged, and why.
 	Skipped []Skipped
 	// Suppressed are results that the team accepts, in the order of Results. They count for nothing.
@@ -65,8 +68,14 @@ func Judge(ctx context.Context, repo *Repository, locator Locator, checkers ...C
 	}
 	slices.SortFunc(report.Rules, func(a, b Rule) int { return strings.Compare(a.ID, b.ID) })
 	for _, u := range repo.Units {
-		if u.Skipped != "" {
+		switch {
+		case u.Skipped != "":
 			report.Skipped = append(report.Skipped, Skipped{Unit: u.Name, Why: u.Skipped})
+			continue
+		case u.Unchanged:
+			report.Unchanged++
+			continue
+		case u.Context:
 			continue
 		}
 		report.Units++
@@ -78,6 +87,9 @@ func Judge(ctx context.Context, repo *Repository, locator Locator, checkers ...C
 	}
 	merged := map[string]*Result{}
 	take := func(f *Finding, accept func(*Finding) *Suppression) error {
+		if u := f.unit(); u != nil && u.Context {
+			return nil
+		}
 		rule, ok := byID[f.Rule]
 		if !ok {
 			return fmt.Errorf("a checker reported the unknown rule %q", f.Rule)
@@ -111,6 +123,11 @@ func Judge(ctx context.Context, repo *Repository, locator Locator, checkers ...C
 func worstFirst(a, b Result) int {
 	return cmp.Or(cmp.Compare(b.Severity, a.Severity), strings.Compare(a.Place.File, b.Place.File), cmp.Compare(a.Place.Line, b.Place.Line),
 		strings.Compare(a.Rule.ID, b.Rule.ID), strings.Compare(a.Fingerprint, b.Fingerprint), strings.Compare(a.Message, b.Message))
+}
+
+// Findings returns what one checker reports, before rules, settings and places are looked at.
+func Findings(ctx context.Context, repo *Repository, c Checker) ([]*Finding, error) {
+	return run(ctx, repo, []Checker{c})
 }
 
 // run collects the findings of all checkers, which work side by side.

@@ -242,7 +242,7 @@ func judgeNamespaces(u *check.Unit, report func(check.Finding)) {
 		return
 	}
 	for _, o := range u.Objects {
-		if o.Ref.Namespace == "default" && !toAPIServer(o) {
+		if o.Ref.Namespace == "default" && !belongs(o) {
 			report(check.Finding{Rule: defaultNamespace, Object: o, Path: "metadata.namespace", Message: fmt.Sprintf("%s %s is in the namespace default", o.Ref.Kind, o.Ref.Name)})
 		}
 	}
@@ -254,7 +254,11 @@ func placeless(o *check.Object) bool {
 	return is && namespaced
 }
 
-// toAPIServer reports whether an object is bound to default: what speaks of the Service kubernetes is there.
-func toAPIServer(o *check.Object) bool {
-	return o.Ref.Name == "kubernetes" && (o.Ref.Kind == "Service" || o.Ref.Kind == "Endpoints" || o.Ref.Kind == "EndpointSlice")
+// belongs reports whether an object is in default to speak of it: rights on what is there, and bounds of it.
+func belongs(o *check.Object) bool {
+	switch o.Ref.Kind {
+	case "Role", "RoleBinding", "NetworkPolicy", "LimitRange", "ResourceQuota":
+		return true
+	}
+	return o.Ref.Name == "kubernetes"
 }

@@ -13,6 +13,8 @@ type place struct {
 	site     check.Site
 	works    []work
 	policies []policy
+	// defined is the Namespace, nil if the repository does not define it.
+	defined *check.Object
 	// makers tells that the namespace holds objects of kinds that may make pods which are not seen here.
 	makers bool
 }
@@ -52,6 +54,17 @@ func note(places map[check.Site]*place, o *check.Object) {
 		host, _ := pod.Spec["hostNetwork"].(bool)
 		p := at()
 		p.works = append(p.works, work{object: o, labels: labels, path: pod.Path, host: host})
+		return
+	}
+	if o.Ref.Group == "" && o.Ref.Kind == "Namespace" {
+		site := o.Site()
+		site.Namespace = o.Ref.Name
+		p, ok := places[site]
+		if !ok {
+			p = &place{site: site}
+			places[site] = p
+		}
+		p.defined = o
 		return
 	}
 	if makesPods(o) {
@@ -116,7 +129,7 @@ func (p *place) judge(report func(check.Finding)) {
 		}
 	}
 	works := slices.DeleteFunc(slices.Clone(p.works), func(w work) bool { return w.host }) // no policy holds for the network of the node
-	if len(works) > 0 && (!ingress || !egress) {
+	if len(works) > 0 && (!ingress || !egress) && p.site.Namespace != "" && !ofSystem(p.site.Namespace) {
 		p.undenied(ingress, egress, works, report)
 	}
 	if len(p.policies) > 0 && !ingress {
@@ -128,16 +141,51 @@ func (p *place) judge(report func(check.Finding)) {
 			report(check.Finding{Rule: coverage, Object: q.object, Path: "spec.podSelector",
 				Message: fmt.Sprintf("NetworkPolicy %s selects no pod: none of %d workloads in its namespace has %s", q.object.Ref.Name, len(p.works), terms(q.selector))})
 		}
-		for direction, denied := range map[string]bool{"ingress": ingress, "egress": egress} {
-			if n := q.open(direction); denied && n >= 0 && (direction == "ingress" && q.ingress || direction == "egress" && q.egress) {
-				report(check.Finding{Rule: coverage, Object: q.object, Path: check.Join("spec", direction, check.Element(n, "", "")),
-					Message: fmt.Sprintf("NetworkPolicy %s allows all %s of the pods that it selects, against the default of the namespace", q.object.Ref.Name, direction)})
-			}
+	}
+	for _, d := range []struct {
+		direction string
+		denied    bool
+	}{{"ingress", ingress}, {"egress", egress}} {
+		if d.denied {
+			p.reopened(d.direction, report)
 		}
 	}
 }
 
-// undenied reports a namespace without a default, at the policy that comes nearest or else at the first workload.
+// reopened reports the policies that allow everything in a namespace that denies it: one defect, however many there are, at the
+// first of them.
+func (p *place) reopened(direction string, report func(check.Finding)) {
+	var first *check.Object
+	var names []string
+	for i := range p.policies {
+		q := &p.policies[i]
+		if isolates := direction == "ingress" && q.ingress || direction == "egress" && q.egress; !isolates || q.open(direction) < 0 {
+			continue
+		}
+		names = append(names, q.object.Ref.Name)
+		if first == nil || q.object.Ref.Less(first.Ref) {
+			first = q.object
+		}
+	}
+	if first == nil {
+		return
+	}
+	slices.Sort(names)
+	const most = 5
+	if n := len(names); n > most {
+		names = append(names[:most:most], fmt.Sprintf("%d more", n-most))
+	}
+	q := read(first)
+	report(check.Finding{Rule: coverage, Object: first, Path: check.Join("spec", direction, check.Element(q.open(direction), "", "")),
+		Message: fmt.Sprintf("the namespace denies %s by default, and is opened again for the pods of %s: a rule names neither peers nor ports", direction, strings.Join(names, ", "))})
+}
+
+// ofSystem reports whether a namespace belongs to Kubernetes itself.
+func ofSystem(namespace string) bool {
+	return namespace == "kube-system" || namespace == "kube-public" || namespace == "kube-node-lease"
+}
+
+// undenied reports a namespace without a default, at its definition or else at the first workload.
 func (p *place) undenied(ingress, egress bool, works []work, report func(check.Finding)) {
 	open := "both incoming and outgoing"
 	switch {
@@ -146,14 +194,18 @@ func (p *place) undenied(ingress, egress bool, works []work, report func(check.F
 	case egress:
 		open = "incoming"
 	}
-	f := check.Finding{Rule: defaultDeny, Unit: works[0].object.Unit, Object: works[0].object,
-		Message: fmt.Sprintf("namespace %s has %d workloads and no NetworkPolicy that denies %s traffic by default", either(p.site.Namespace, "of "+works[0].object.Unit.Name), len(works), open)}
+	object := p.defined
 	for _, w := range works {
-		if w.object.Ref.Less(f.Object.Ref) {
-			f.Object, f.Unit = w.object, w.object.Unit
+		if p.defined == nil && (object == nil || w.object.Ref.Less(object.Ref)) {
+			object = w.object
 		}
 	}
-	report(f)
+	runs := "a workload"
+	if len(works) > 1 {
+		runs = fmt.Sprintf("%d workloads", len(works))
+	}
+	report(check.Finding{Rule: defaultDeny, Object: object, Path: "metadata.name",
+		Message: fmt.Sprintf("namespace %s runs %s, and no NetworkPolicy denies %s traffic by default", p.site.Namespace, runs, open)})
 }
 
 // forgotten reports workloads that no policy selects, in a namespace where others are.

@@ -30,11 +30,14 @@ func judgeRole(o *check.Object, scopes map[role]scope, report func(check.Finding
 		judgeEscalation(&g, who, at, tell)
 		named := len(g.names) > 0
 		if verbs := g.may("get", "list", "watch"); g.covers("", "secrets") && len(verbs) > 0 && !named && !aggregated(o) {
-			severity := check.Off
-			if far == everywhere {
+			id, severity := secrets, check.Off
+			switch far {
+			case everywhere:
 				severity = check.Error
+			case inNamespace:
+				id = ownSecrets
 			}
-			tell(secrets, severity, at, "%s may %s all Secrets %s", who, strings.Join(verbs, ", "), where)
+			tell(id, severity, at, "%s may %s all Secrets %s", who, strings.Join(verbs, ", "), where)
 		}
 		if g.covers("", "pods") && len(g.may("create")) > 0 && far != inNamespace {
 			tell(podCreate, check.Off, at, "%s may create pods %s", who, where)
@@ -146,6 +149,7 @@ func judgeEscalation(g *grant, who, at string, tell teller) {
 
 // judgeSensitive reports grants that lead to others by a way of their own.
 func judgeSensitive(g *grant, who, at string, tell teller) {
+	var may, leads []string
 	for _, s := range []struct {
 		group, resource string
 		verbs           []string
@@ -157,11 +161,14 @@ func judgeSensitive(g *grant, who, at string, tell teller) {
 		{"certificates.k8s.io", "certificatesigningrequests/approval", []string{"update", "patch"}, "approve certificates"},
 		{"certificates.k8s.io", "signers", []string{"approve", "sign"}, "approve or sign certificates of any signer"},
 		{"admissionregistration.k8s.io", "validatingwebhookconfigurations", []string{"create", "update", "patch"}, "put webhooks before every write"},
-		{"admissionregistration.k8s.io", "mutatingwebhookconfigurations", []string{"create", "update", "patch"}, "put webhooks that change objects before every write"},
+		{"admissionregistration.k8s.io", "mutatingwebhookconfigurations", []string{"create", "update", "patch"}, "put webhooks before every write"},
 	} {
 		if verbs := g.may(s.verbs...); g.covers(s.group, s.resource) && len(verbs) > 0 {
-			tell(sensitive, check.Off, at, "%s may %s %s: it can %s", who, strings.Join(verbs, ", "), s.resource, s.leads)
+			may, leads = append(may, strings.Join(verbs, ", ")+" "+s.resource), append(leads, s.leads)
 		}
+	}
+	if len(may) > 0 {
+		tell(sensitive, check.Off, at, "%s may %s: it can %s", who, strings.Join(may, "; "), strings.Join(slices.Compact(leads), "; "))
 	}
 }
 

@@ -8,6 +8,7 @@ const (
 	wildcard     = "rbac-wildcard"
 	escalate     = "rbac-escalate"
 	secrets      = "rbac-secrets"
+	ownSecrets   = "rbac-secrets-namespace"
 	podCreate    = "rbac-pod-create"
 	exec         = "rbac-exec"
 	sensitive    = "rbac-sensitive"
@@ -32,10 +33,15 @@ func (Checker) Rules() []check.Rule {
 			Why:       "escalate and bind let an account write roles with more rights than its own and give them to itself; impersonate lets it act as anyone.",
 			Fix:       "Remove the verb, or limit it to names: resourceNames of the roles that may be bound, or of the accounts that may be acted for.",
 			Standards: []string{"CIS 5.1.8", "NSA C-0065"}},
-		{ID: secrets, Title: "right to read Secrets", Severity: check.Warning,
-			Why:       "Secrets hold the tokens and passwords of everybody. Cluster-wide this is an error: who reads all Secrets has the rights of every account.",
+		{ID: secrets, Title: "right to read Secrets anywhere", Severity: check.Warning,
+			Why:       "Secrets hold the tokens and passwords of everybody. Who reads all of a cluster has the rights of every account: that is an error where the repository binds the role in all namespaces, and a warning where it does not show what the role is bound to.",
 			Fix:       "Name the Secrets in resourceNames with the verb get, or grant it by a Role in the namespaces where it is needed.",
 			Standards: []string{"CIS 5.1.2", "NSA C-0015", "KSV-0041"}},
+		{ID: ownSecrets, Title: "right to read the Secrets of a namespace", Severity: check.Off,
+			Profiles:  map[check.Profile]check.Severity{check.Restricted: check.Warning, check.CIS: check.Warning, check.NSA: check.Warning},
+			Why:       "A program that needs one Secret and may read all of its namespace has those of its neighbours too.",
+			Fix:       "Name the Secrets in resourceNames with the verb get.",
+			Standards: []string{"CIS 5.1.2", "NSA C-0015", "KSV-0113"}},
 		{ID: podCreate, Title: "right to create pods anywhere", Severity: check.Warning,
 			Why:       "Who creates pods in a namespace can use every ServiceAccount and mount every Secret of it; in all namespaces, those of the system too. Grants in one namespace are not reported.",
 			Fix:       "Grant it by a Role in the namespaces where it is needed.",

@@ -2,6 +2,7 @@ package workload
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -95,6 +96,7 @@ func judgeBudget(s *surroundings, o *check.Object, report func(check.Finding)) {
 			names = append(names, w.Ref.Kind+"/"+w.Ref.Name)
 		}
 	}
+	slices.Sort(names)
 	if needed := share(v, total); total > 0 && needed >= total {
 		tell("minAvailable", "no pod may be evicted: minAvailable is %v, and %s may run no more than %d", v, and(names), total)
 	}

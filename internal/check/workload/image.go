@@ -105,11 +105,11 @@ func imageTag() rule {
 				if i.err != nil || i.digest != "" || i.tag != "" && i.tag != "latest" {
 					return
 				}
-				what := "has no tag"
+				what := "which has no tag"
 				if i.tag == "latest" {
-					what = "moves: its tag is latest"
+					what = "whose tag moves"
 				}
-				report(check.Finding{Path: at, Message: fmt.Sprintf("%s %s, which %s", who, text, what),
+				report(check.Finding{Path: at, Message: fmt.Sprintf("%s %s, %s", who, text, what),
 					Fix: fmt.Sprintf("Write the release that was tested: %s:<release>, or %s@sha256:<digest>.", bare(text), bare(text))})
 			})
 		},

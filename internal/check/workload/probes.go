@@ -1,56 +1,84 @@
 package workload
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/belaycd/belay/internal/check"
 )
 
+// probes judges readiness and liveness; what is found of liveness goes by a rule of its own.
 func probes() rule {
 	return rule{
 		Rule: check.Rule{
 			ID: "probes", Title: "pods behind a Service that cannot say when they are ready", Severity: check.Warning,
-			Why: "Without a readiness probe a Service sends requests to a pod as soon as its process runs, and a rollout calls a broken release good. A liveness probe that asks the same at the same pace restarts pods " +
-				"that are only busy, and all of them at once when what they depend on is down.",
-			Fix:       "Add a readinessProbe that asks whether the program can answer. Let a livenessProbe ask for less, and be more patient: a higher failureThreshold.",
+			Why: "Without a readiness probe a Service sends requests to a pod as soon as its process runs, and a rollout calls a broken release good. " +
+				"Services whose ports are all for metrics do not count.",
+			Fix:       "Add a readinessProbe that asks whether the program can answer.",
 			Standards: []string{"kube-score pod-probes", "kube-linter no-readiness-probe"},
 		},
-		judge: judgeProbes,
+		judge: judgeReadiness,
 	}
 }
 
-func judgeProbes(w *work, report reporter) {
+func liveness() rule {
+	return rule{
+		Rule: check.Rule{
+			ID: "probes-liveness", Title: "liveness probe that restarts pods which are only busy", Severity: check.Note,
+			Profiles:  map[check.Profile]check.Severity{check.Restricted: check.Warning},
+			Why:       "A liveness probe that asks the same as the readiness probe, at the same pace, restarts pods that have just been taken out of service, and all of them at once when what they depend on is down.",
+			Fix:       "Let the livenessProbe ask for less, and be more patient: a higher failureThreshold.",
+			Standards: []string{"kube-score pod-probes"},
+		},
+		judge: judgeLiveness,
+	}
+}
+
+// staying are the containers that run as long as the pod, of workloads that a Service sends requests to. A Job's pods come and go.
+func (w *work) staying() []check.Container {
 	switch w.object.Ref.Kind {
 	case "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController":
 	default:
-		return // a Job's pods come and go, and a Service before them is not what judges them
+		return nil
 	}
 	if !w.around.served(w.site, w.labels) {
-		return
+		return nil
 	}
+	return slices.DeleteFunc(w.running(), func(c check.Container) bool { return c.Init && check.TextAt(c.Fields, "restartPolicy") != "Always" })
+}
+
+// judgeReadiness asks for one probe in a pod: the pod is ready when all its containers are.
+func judgeReadiness(w *work, report reporter) {
 	var serving *check.Container
-	ready := false
-	for _, c := range w.running() {
-		if c.Init && check.TextAt(c.Fields, "restartPolicy") != "Always" {
-			continue
+	for _, c := range w.staying() {
+		if check.MapAt(c.Fields, "readinessProbe") != nil {
+			return
 		}
-		readiness := check.MapAt(c.Fields, "readinessProbe")
-		ready = ready || readiness != nil
-		if serving == nil || len(check.ListAt(serving.Fields, "ports")) == 0 && len(check.ListAt(c.Fields, "ports")) > 0 {
+		if serving == nil || cmp.Or(-cmp.Compare(ports(&c), ports(serving)), strings.Compare(c.Name, serving.Name)) < 0 {
 			serving = &c
 		}
-		liveness := check.MapAt(c.Fields, "livenessProbe")
-		if readiness == nil || liveness == nil || !sameQuestion(readiness, liveness) {
+	}
+	if serving != nil {
+		report(check.Finding{Path: check.Join(serving.Path, "readinessProbe"), Message: fmt.Sprintf("container %s gets requests from a Service and has no readinessProbe", serving.Name)})
+	}
+}
+
+// ports is 1 for a container that names ports, and 0 otherwise.
+func ports(c *check.Container) int { return min(1, len(check.ListAt(c.Fields, "ports"))) }
+
+func judgeLiveness(w *work, report reporter) {
+	for _, c := range w.staying() {
+		ready, live := check.MapAt(c.Fields, "readinessProbe"), check.MapAt(c.Fields, "livenessProbe")
+		if ready == nil || live == nil || !sameQuestion(ready, live) {
 			continue
 		}
-		if l, r := patience(liveness), patience(readiness); l <= r {
+		if l, r := patience(live), patience(ready); l <= r {
 			report(check.Finding{Path: check.Join(c.Path, "livenessProbe"),
 				Message: fmt.Sprintf("container %s is restarted by the question that takes it out of service, after %d s of no answer; readiness gives up after %d s", c.Name, l, r),
-				Fix:     fmt.Sprintf("Set livenessProbe.failureThreshold of container %s to %d or more, or let it ask something that does not depend on load.", c.Name, r/period(liveness)+1)})
+				Fix:     fmt.Sprintf("Set livenessProbe.failureThreshold of container %s to %d or more, or let it ask something that does not depend on load.", c.Name, r/period(live)+1)})
 		}
-	}
-	if !ready && serving != nil {
-		report(check.Finding{Path: check.Join(serving.Path, "readinessProbe"), Message: fmt.Sprintf("container %s gets requests from a Service and has no readinessProbe", serving.Name)})
 	}
 }
 

@@ -50,7 +50,7 @@ func overridden() map[policy.CheckID]policy.CheckID {
 	return map[policy.CheckID]policy.CheckID{"seccompProfile_restricted": "seccompProfile_baseline", "procMount_restricted": "procMount"}
 }
 
-// restricted reports one finding for each container, and one for each volume.
+// restricted reports one finding for containers that lack the same, and one for each volume.
 func (p *pod) restricted(failed, base []control, asked level, report func(check.Finding)) {
 	severity := check.Off
 	if asked == restricted {
@@ -63,30 +63,17 @@ func (p *pod) restricted(failed, base []control, asked level, report func(check.
 		i := slices.IndexFunc(base, func(c control) bool { return c.id == id })
 		return i >= 0 && !base[i].check(p.meta, spec).Allowed
 	}
-	p.eachContainer(func(path string, one corev1.PodSpec) {
-		one.SecurityContext, one.OS, one.HostUsers = p.spec.SecurityContext, p.spec.OS, p.spec.HostUsers
-		var says, set []string
-		for _, c := range failed {
-			result := c.check(p.meta, &one)
-			if result.Allowed || c.id == "restrictedVolumes" || forbidden(overridden()[c.id], &one) {
-				continue
-			}
-			l, ok := lacks()[c.id]
-			if !ok {
-				l = lack{result.ForbiddenDetail, ""}
-			}
-			if c.id == "capabilities_restricted" {
-				l = capabilities(&one, l)
-			}
-			says = append(says, l.says)
-			if l.set != "" {
-				set = append(set, l.set)
-			}
+	for _, g := range p.lacking(failed, forbidden) {
+		what := fmt.Sprintf("container %s %s", g.names[0], g.says)
+		if len(g.names) > 1 {
+			what = fmt.Sprintf("containers %s: each %s", and(g.names), g.says)
 		}
-		if len(says) > 0 {
-			tell(check.Join(path, "securityContext"), fmt.Sprintf("container %s %s", nameOf(&one), and(says)), "Set in securityContext of container "+nameOf(&one)+": {"+strings.Join(set, ", ")+"}.")
+		if g.ofPod && len(g.names) == len(p.work.containers) {
+			tell(check.Join(p.work.pod.Path, "spec", "securityContext"), what, "Set in securityContext of the pod: {"+g.set+"}.")
+			continue
 		}
-	})
+		tell(check.Join(g.path, "securityContext"), what, "Set in securityContext of "+and(g.names)+": {"+g.set+"}.")
+	}
 	for _, c := range failed {
 		if c.id != "restrictedVolumes" {
 			continue
@@ -101,8 +88,58 @@ func (p *pod) restricted(failed, base []control, asked level, report func(check.
 	}
 }
 
-// capabilities says which ones a container keeps or adds.
-func capabilities(one *corev1.PodSpec, l lack) lack {
+// group is containers that lack the same.
+type group struct {
+	names           []string
+	path, says, set string
+	// ofPod tells that all of it can be set for the pod as a whole.
+	ofPod bool
+}
+
+// lacking returns what containers lack, those of the same lack together: it is one thing to mend.
+func (p *pod) lacking(failed []control, forbidden func(policy.CheckID, *corev1.PodSpec) bool) (groups []*group) {
+	p.eachContainer(func(path string, one corev1.PodSpec) {
+		one.SecurityContext, one.OS, one.HostUsers = p.spec.SecurityContext, p.spec.OS, p.spec.HostUsers
+		var says, set []string
+		ofPod := true
+		for _, c := range failed {
+			result := c.check(p.meta, &one)
+			if result.Allowed || c.id == "restrictedVolumes" || forbidden(overridden()[c.id], &one) {
+				continue
+			}
+			l, ok := lacks()[c.id]
+			if !ok {
+				l = lack{result.ForbiddenDetail, ""}
+			}
+			if c.id == "capabilities_restricted" {
+				if l = capabilities(&one, l, forbidden("capabilities_baseline", &one)); l.says == "" {
+					continue
+				}
+			}
+			says = append(says, l.says)
+			if l.set != "" {
+				set = append(set, l.set)
+			}
+			ofPod = ofPod && (c.id == "runAsNonRoot" || c.id == "seccompProfile_restricted")
+		}
+		if len(says) == 0 {
+			return
+		}
+		text := and(says)
+		if i := slices.IndexFunc(groups, func(g *group) bool { return g.says == text }); i >= 0 {
+			if groups[i].names = append(groups[i].names, nameOf(&one)); nameOf(&one) < groups[i].names[0] {
+				groups[i].path = path
+			}
+			slices.Sort(groups[i].names)
+			return
+		}
+		groups = append(groups, &group{names: []string{nameOf(&one)}, path: path, says: text, set: strings.Join(set, ", "), ofPod: ofPod})
+	})
+	return groups
+}
+
+// capabilities says which ones a container keeps or adds; told is that baseline forbids some and so names them.
+func capabilities(one *corev1.PodSpec, l lack, told bool) lack {
 	var added []string
 	dropped := false
 	for _, list := range [][]corev1.Container{one.InitContainers, one.Containers} {
@@ -119,6 +156,9 @@ func capabilities(one *corev1.PodSpec, l lack) lack {
 		}
 	}
 	switch {
+	case dropped && told:
+		return lack{}
+	case told:
 	case dropped && len(added) > 0:
 		return lack{"adds the capabilities " + strings.Join(added, ", "), "capabilities: {drop: [ALL]} without add, or add: [NET_BIND_SERVICE] alone"}
 	case len(added) > 0:

@@ -12,7 +12,7 @@ func resourcesRequests() rule {
 		Rule: check.Rule{
 			ID: "resources-requests", Title: "container without requests or memory limit", Severity: check.Error,
 			Why: "Without requests the scheduler takes the container for nothing and fills the node past what it has; without a memory limit one leak takes the node's memory from its neighbours. " +
-				"Defaults of a LimitRange in the repository, and requests and limits of the pod as a whole, count.",
+				"Defaults of a LimitRange in the repository, and requests and limits of the pod as a whole, count. Where the memory limit alone is missing, and for containers that run before the others, it is a warning.",
 			Fix:       "Set resources.requests.cpu, resources.requests.memory and resources.limits.memory of the container to what was measured.",
 			Standards: []string{"NSA C-0271", "kube-linter unset-memory-requirements", "kube-linter unset-cpu-requirements"},
 		},
@@ -25,17 +25,21 @@ func resourcesRequests() rule {
 					return check.At(own, kind, name) != nil || check.At(pod, kind, name) != nil
 				}
 				var missing, set []string
+				weight := check.Off // that of the rule
 				for _, name := range []string{"cpu", "memory"} {
 					// a limit without a request is a request
 					if !has("requests", name) && !has("limits", name) && !defaults.requests[name] {
 						missing, set = append(missing, name+" request"), append(set, "requests."+name+": "+example(name))
 					}
 				}
+				if len(missing) == 0 || c.Init && check.TextAt(c.Fields, "restartPolicy") != "Always" {
+					weight = check.Warning // the scheduler is not misled, or for a moment only
+				}
 				if !has("limits", "memory") && !defaults.limits["memory"] {
 					missing, set = append(missing, "memory limit"), append(set, "limits.memory: "+example("limit"))
 				}
 				if len(missing) > 0 {
-					report(check.Finding{Path: check.Join(c.Path, "resources"), Message: fmt.Sprintf("container %s has no %s", c.Name, and(missing)),
+					report(check.Finding{Severity: weight, Path: check.Join(c.Path, "resources"), Message: fmt.Sprintf("container %s has no %s", c.Name, and(missing)),
 						Fix: fmt.Sprintf("Set in resources of container %s %s, or what it was measured to need.", c.Name, and(set))})
 				}
 			}

@@ -25,11 +25,8 @@ func tokenMount() rule {
 			}
 			name := cmp.Or(check.TextAt(w.pod.Spec, "serviceAccountName"), check.TextAt(w.pod.Spec, "serviceAccount"), "default")
 			id := account{w.site.Namespace, name}
-			defined := w.around.accounts[id]
-			if name != "default" && defined == nil || w.around.bound[id] || w.around.bound[account{namespace: id.namespace}] || w.around.bound[account{}] {
-				return
-			}
-			if defined != nil && defined.Object["automountServiceAccountToken"] != nil {
+			decided, defined := w.around.accounts[id]
+			if decided || name != "default" && !defined || w.around.granted(w.site, name) {
 				return
 			}
 			report(check.Finding{Path: check.Join(w.pod.Path, "spec", "automountServiceAccountToken"),
@@ -141,13 +138,18 @@ func (w *work) sensitive(volume map[string]any) string {
 	if !slices.Contains(exact, at) && !slices.ContainsFunc(trees, in) {
 		return ""
 	}
+	var writers []string
 	for _, c := range w.containers {
 		for _, m := range check.ListAt(c.Fields, "volumeMounts") {
 			m, _ := m.(map[string]any)
-			if readOnly, _ := m["readOnly"].(bool); check.TextAt(m, "name") == name && !readOnly {
-				return fmt.Sprintf("container %s can write to %s of the node, through volume %s", c.Name, at, name)
+			if readOnly, _ := m["readOnly"].(bool); check.TextAt(m, "name") == name && !readOnly && !slices.Contains(writers, c.Name) {
+				writers = append(writers, c.Name)
 			}
 		}
 	}
-	return ""
+	if len(writers) == 0 {
+		return ""
+	}
+	slices.Sort(writers)
+	return fmt.Sprintf("container %s can write to %s of the node, through volume %s", and(writers), at, name)
 }

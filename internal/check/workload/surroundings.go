@@ -2,6 +2,7 @@ package workload
 
 import (
 	"cmp"
+	"strings"
 
 	"github.com/belaycd/belay/internal/check"
 )
@@ -14,8 +15,10 @@ type surroundings struct {
 	budgets    map[check.Site][]*check.Object
 	scalers    map[check.Site][]*check.Object
 	works      map[check.Site][]*check.Object
-	accounts   map[account]*check.Object
+	accounts   map[account]bool // whether it says if its pods get a token
 	bound      map[account]bool
+	// boundNames are the names of bound accounts, for pods whose namespace is not known.
+	boundNames map[string]bool
 }
 
 // account is a ServiceAccount; an empty name stands for all of the namespace, an empty namespace too for all there are.
@@ -28,7 +31,7 @@ type limits struct{ requests, limits map[string]bool }
 func survey(repo *check.Repository) *surroundings {
 	s := &surroundings{namespaces: map[check.Site]map[string]any{}, limits: map[check.Site]limits{}, services: map[check.Site][]map[string]any{},
 		budgets: map[check.Site][]*check.Object{}, scalers: map[check.Site][]*check.Object{}, works: map[check.Site][]*check.Object{},
-		accounts: map[account]*check.Object{}, bound: map[account]bool{}}
+		accounts: map[account]bool{}, bound: map[account]bool{}, boundNames: map[string]bool{}}
 	for _, u := range repo.Units {
 		for _, o := range u.Objects {
 			s.note(o)
@@ -52,7 +55,7 @@ func (s *surroundings) note(o *check.Object) {
 			s.limit(site.Anywhere(), o)
 		}
 	case "/Service":
-		if selector := check.MapAt(o.Object, "spec", "selector"); len(selector) > 0 {
+		if selector := check.MapAt(o.Object, "spec", "selector"); len(selector) > 0 && serves(o) {
 			s.services[site] = append(s.services[site], selector)
 		}
 	case "policy/PodDisruptionBudget":
@@ -62,7 +65,8 @@ func (s *surroundings) note(o *check.Object) {
 	case "apps/Deployment", "apps/StatefulSet":
 		s.works[site] = append(s.works[site], o)
 	case "/ServiceAccount":
-		s.accounts[account{o.Ref.Namespace, o.Ref.Name}] = o
+		id := account{o.Ref.Namespace, o.Ref.Name}
+		s.accounts[id] = s.accounts[id] || o.Object["automountServiceAccountToken"] != nil
 	case "rbac.authorization.k8s.io/RoleBinding", "rbac.authorization.k8s.io/ClusterRoleBinding":
 		s.bind(o)
 	}
@@ -74,6 +78,23 @@ func (s *surroundings) namespace(site check.Site, o *check.Object) {
 	if known, ok := s.namespaces[site]; !ok || enforced(labels) > enforced(known) {
 		s.namespaces[site] = labels
 	}
+}
+
+// serves reports whether a Service has a port for requests, besides those that monitoring reads.
+func serves(o *check.Object) bool {
+	ports := check.ListAt(o.Object, "spec", "ports")
+	for _, p := range ports {
+		p, _ := p.(map[string]any)
+		if !strings.Contains(check.TextAt(p, "name"), "metrics") {
+			return true
+		}
+	}
+	return len(ports) == 0
+}
+
+// granted reports whether the repository gives rights to the account of a workload.
+func (s *surroundings) granted(site check.Site, name string) bool {
+	return s.bound[account{site.Namespace, name}] || s.bound[account{namespace: site.Namespace}] || s.bound[account{}] || site.Namespace == "" && s.boundNames[name]
 }
 
 // limit adds the defaults for containers: a default limit is a default request too.
@@ -105,6 +126,7 @@ func (s *surroundings) bind(o *check.Object) {
 		switch check.TextAt(subject, "kind") {
 		case "ServiceAccount":
 			s.bound[account{cmp.Or(check.TextAt(subject, "namespace"), o.Ref.Namespace), name}] = true
+			s.boundNames[name] = true
 		case "Group":
 			const all = "system:serviceaccounts"
 			if name == all || name == "system:authenticated" {

@@ -45,7 +45,7 @@ type Checker struct {
 func New() *Checker {
 	return &Checker{standards: newStandards(), rules: []rule{
 		imageTag(), imageName(), imageDigest(), imageRegistry(),
-		resourcesRequests(), resourcesCPULimit(), probes(), replicas(),
+		resourcesRequests(), resourcesCPULimit(), probes(), liveness(), replicas(),
 		sensitiveHostPath(), tokenMount(), readonlyRoot(), secretEnv(),
 	}}
 }
