@@ -159,7 +159,7 @@ func TestProductLinksNoServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, dep := range strings.Fields(string(out)) {
-		for _, program := range []string{"cmd", "plugin", "pkg/controlplane", "pkg/controller", "pkg/kubelet/server", "pkg/kubeapiserver", "pkg/scheduler/framework/plugins"} {
+		for _, program := range []string{"cmd", "plugin", "pkg/controlplane", "pkg/controller", "pkg/kubelet/server", "pkg/kubeapiserver/options", "pkg/kubeapiserver/authenticator", "pkg/kubeapiserver/authorizer", "pkg/scheduler/framework/plugins"} {
 			if below(dep, "k8s.io/kubernetes/"+program) {
 				t.Errorf("cmd/belay links %s", dep)
 			}

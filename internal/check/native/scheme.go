@@ -50,7 +50,7 @@ import (
 // API server does that as it starts; here only a check needs it, and no other command should wait for it.
 func register() {
 	scheme := legacyscheme.Scheme
-	if scheme.IsVersionRegistered(appsv1.SchemeGroupVersion) {
+	if scheme.IsVersionRegistered(storagemigrationv1.SchemeGroupVersion) {
 		return
 	}
 	for _, add := range []func(*runtime.Scheme) error{

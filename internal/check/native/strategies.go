@@ -27,7 +27,6 @@ import (
 	"k8s.io/kubernetes/pkg/registry/certificates/clustertrustbundle"
 	"k8s.io/kubernetes/pkg/registry/coordination/lease"
 	"k8s.io/kubernetes/pkg/registry/core/configmap"
-	"k8s.io/kubernetes/pkg/registry/core/endpoint"
 	"k8s.io/kubernetes/pkg/registry/core/event"
 	"k8s.io/kubernetes/pkg/registry/core/limitrange"
 	"k8s.io/kubernetes/pkg/registry/core/namespace"
@@ -40,8 +39,6 @@ import (
 	"k8s.io/kubernetes/pkg/registry/core/resourcequota"
 	"k8s.io/kubernetes/pkg/registry/core/secret"
 	"k8s.io/kubernetes/pkg/registry/core/service"
-	"k8s.io/kubernetes/pkg/registry/core/serviceaccount"
-	"k8s.io/kubernetes/pkg/registry/discovery/endpointslice"
 	"k8s.io/kubernetes/pkg/registry/flowcontrol/flowschema"
 	"k8s.io/kubernetes/pkg/registry/flowcontrol/prioritylevelconfiguration"
 	"k8s.io/kubernetes/pkg/registry/networking/ingress"
@@ -116,7 +113,7 @@ func builtIn() map[string]map[string]strategy {
 		"batch":                        {"CronJob": cronjob.Strategy, "Job": job.Strategy},
 		"certificates.k8s.io":          {"CertificateSigningRequest": certificates.Strategy, "ClusterTrustBundle": clustertrustbundle.Strategy},
 		"coordination.k8s.io":          {"Lease": lease.Strategy},
-		"discovery.k8s.io":             {"EndpointSlice": endpointslice.Strategy},
+		"discovery.k8s.io":             {"EndpointSlice": endpointSlices()},
 		"flowcontrol.apiserver.k8s.io": {"FlowSchema": flowschema.Strategy, "PriorityLevelConfiguration": prioritylevelconfiguration.Strategy},
 		"networking.k8s.io": {"Ingress": ingress.Strategy, "IngressClass": ingressclass.Strategy, "IPAddress": ipaddress.Strategy,
 			"NetworkPolicy": networkpolicy.Strategy, "ServiceCIDR": servicecidr.Strategy},
@@ -135,11 +132,11 @@ func builtIn() map[string]map[string]strategy {
 
 func coreKinds() map[string]strategy {
 	return map[string]strategy{
-		"ConfigMap": configmap.Strategy, "Endpoints": endpoint.Strategy, "Event": event.Strategy, "LimitRange": limitrange.Strategy,
+		"ConfigMap": configmap.Strategy, "Endpoints": endpoints(), "Event": event.Strategy, "LimitRange": limitrange.Strategy,
 		"Namespace": namespace.Strategy, "Node": node.Strategy, "PersistentVolume": persistentvolume.Strategy,
 		"PersistentVolumeClaim": persistentvolumeclaim.Strategy, "Pod": pod.Strategy, "PodTemplate": podtemplate.Strategy,
 		"ReplicationController": replicationcontroller.Strategy, "ResourceQuota": resourcequota.Strategy, "Secret": secret.Strategy,
-		"Service": service.Strategy, "ServiceAccount": serviceaccount.Strategy,
+		"Service": service.Strategy, "ServiceAccount": serviceAccounts(),
 	}
 }
 
