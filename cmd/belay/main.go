@@ -37,6 +37,7 @@ func run() int {
 		Server:   app.OpenServer,
 		Audit:    app.OpenAudit(time.Now),
 		Checker:  app.Check,
+		Policies: app.Policies{},
 		Commands: []*cobra.Command{app.RunCommand(version, os.Environ(), os.Getenv, os.Stderr)},
 	}, os.Args[1:])
 }

@@ -10,8 +10,13 @@ import (
 
 	"github.com/belaycd/belay/internal/check"
 	"github.com/belaycd/belay/internal/check/configfile"
+	"github.com/belaycd/belay/internal/check/convention"
 	"github.com/belaycd/belay/internal/check/discover"
 	"github.com/belaycd/belay/internal/check/locate"
+	"github.com/belaycd/belay/internal/check/native/admit"
+	"github.com/belaycd/belay/internal/check/network"
+	"github.com/belaycd/belay/internal/check/permission"
+	"github.com/belaycd/belay/internal/check/policy"
 	"github.com/belaycd/belay/internal/check/workload"
 	"github.com/belaycd/belay/internal/cli"
 	"github.com/belaycd/belay/internal/source"
@@ -20,7 +25,14 @@ import (
 
 // checkers are all that judge a repository.
 func checkers() []check.Checker {
-	return []check.Checker{discover.Checker{}, workload.New()}
+	return []check.Checker{
+		discover.Checker{},
+		workload.New(),
+		permission.Checker{},
+		network.Checker{},
+		convention.Checker{},
+		policy.New(admit.Server{}),
+	}
 }
 
 // Check implements cli.CheckFunc.
@@ -42,7 +54,7 @@ func Check(ctx context.Context, opts cli.CheckOptions) (*check.Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	repo, err := discover.Load(ctx, snapshot.FS(), discover.Options{
+	repo, err := discover.Load(ctx, snapshot.FS(), nil, discover.Options{
 		Renderer: newRenderer(runtime.GOMAXPROCS(0), nil, nil), Revision: snapshot.Revision(), Paths: opts.Paths, Config: config,
 	})
 	if err != nil {

@@ -23,7 +23,11 @@ func newRenderer(concurrent int, remotes render.Remotes, plugins *plugin.Rendere
 		limits.Timeout = plugin.DefaultTimeout + 30*time.Second // a plugin's own limit ends it with a better message
 		cache.Version = plugins.Version()
 	}
-	return render.NewCache(render.WithRemotes(render.Limit(render.New(by), limits), remotes), cache)
+	limited := render.Limit(render.New(by), limits)
+	if remotes == nil { // offline
+		return render.NewCache(limited, cache)
+	}
+	return render.NewCache(render.WithRemotes(limited, remotes), cache)
 }
 
 // openPlugins reads the definitions of plugins; without a directory of them there are none.

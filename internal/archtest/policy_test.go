@@ -52,6 +52,7 @@ func layers() []layer {
 		{"internal/health", 7, pure, "health is a function of an object and its signals, so that every state is a table test"},
 		{"internal/rollout", 8, pure, "the next step is a function of state and signals, so that every abort is a table test"},
 		{"internal/status", 9, pure, "the sole owner of condition types and messages; it reports, and does not look"},
+		{"internal/deeplink", 4, pure, "a link is a function of a template and what is shown, so that every address is a table test"},
 		{"internal/insight", 10, pure, "an explanation is a function of what was found, the same text on a terminal and in a browser"},
 		{"internal/audit", 10, pure, "what happened is a function of two states, so that several watchers tell it once; audit/configmap alone writes"},
 		{"internal/notify", 10, world, "sends messages to the outside"},

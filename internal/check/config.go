@@ -30,6 +30,13 @@ type Config struct {
 	// NonWaivable are rules that a change cannot excuse itself from: annotations and baselines do not count for them, and
 	// exceptions and milder severities only if the base revision has them too.
 	NonWaivable []string `yaml:"nonWaivable"`
+	// Registries are what images may come from: a host, or a host and the first steps of the repository, such as ghcr.io/acme. A *
+	// stands for any text within a step. Empty allows all.
+	Registries []string `yaml:"registries"`
+	// Labels are labels that objects must have. Empty asks workloads for a label that names the application.
+	Labels []LabelRule `yaml:"labels"`
+	// Naming says how objects are named.
+	Naming []NameRule `yaml:"naming"`
 	// Commits say how messages of commits are written.
 	Commits CommitConfig `yaml:"commits"`
 	// Evidence says which vulnerabilities of images are accepted.

@@ -20,8 +20,13 @@ type Report struct {
 	Rules []Rule
 	// Units and Objects count what was judged.
 	Units, Objects int
+	// Unchanged counts units that were not judged, because they are the same at the base revision or have nothing to do with
+	// what was asked for.
+	Unchanged int
 	// Skipped tells what was not judged, and why.
 	Skipped []Skipped
+	// Suppressed are results that the team accepts, in the order of Results. They count for nothing.
+	Suppressed []Result
 }
 
 // Skipped is a unit that could not be judged here.
@@ -47,8 +52,8 @@ type Result struct {
 	Fingerprint string
 	// Fingerprints are those of all findings that this result stands for, ordered.
 	Fingerprints []string
-	// Suppressed says why the defect does not count; nil if it does.
-	Suppressed *Suppression
+	// Suppression says why the result counts for nothing; nil for one that counts.
+	Suppression *Suppression
 }
 
 // Judge runs checkers over a repository. An error means that one of them could not judge.
@@ -63,8 +68,14 @@ func Judge(ctx context.Context, repo *Repository, locator Locator, checkers ...C
 	}
 	slices.SortFunc(report.Rules, func(a, b Rule) int { return strings.Compare(a.ID, b.ID) })
 	for _, u := range repo.Units {
-		if u.Skipped != "" {
+		switch {
+		case u.Skipped != "":
 			report.Skipped = append(report.Skipped, Skipped{Unit: u.Name, Why: u.Skipped})
+			continue
+		case u.Unchanged:
+			report.Unchanged++
+			continue
+		case u.Context:
 			continue
 		}
 		report.Units++
@@ -76,6 +87,9 @@ func Judge(ctx context.Context, repo *Repository, locator Locator, checkers ...C
 	}
 	merged := map[string]*Result{}
 	take := func(f *Finding, accept func(*Finding) *Suppression) error {
+		if u := f.unit(); u != nil && u.Context {
+			return nil
+		}
 		rule, ok := byID[f.Rule]
 		if !ok {
 			return fmt.Errorf("a checker reported the unknown rule %q", f.Rule)
@@ -95,13 +109,20 @@ func Judge(ctx context.Context, repo *Repository, locator Locator, checkers ...C
 	}
 	for _, r := range merged {
 		r.settle()
-		report.Results = append(report.Results, *r)
+		if r.Suppression == nil {
+			report.Results = append(report.Results, *r)
+		} else {
+			report.Suppressed = append(report.Suppressed, *r)
+		}
 	}
-	slices.SortFunc(report.Results, func(a, b Result) int {
-		return cmp.Or(cmp.Compare(b.Severity, a.Severity), strings.Compare(a.Place.File, b.Place.File), cmp.Compare(a.Place.Line, b.Place.Line),
-			strings.Compare(a.Rule.ID, b.Rule.ID), strings.Compare(a.Fingerprint, b.Fingerprint), strings.Compare(a.Message, b.Message))
-	})
+	slices.SortFunc(report.Results, worstFirst)
+	slices.SortFunc(report.Suppressed, worstFirst)
 	return report, nil
+}
+
+func worstFirst(a, b Result) int {
+	return cmp.Or(cmp.Compare(b.Severity, a.Severity), strings.Compare(a.Place.File, b.Place.File), cmp.Compare(a.Place.Line, b.Place.Line),
+		strings.Compare(a.Rule.ID, b.Rule.ID), strings.Compare(a.Fingerprint, b.Fingerprint), strings.Compare(a.Message, b.Message))
 }
 
 // run collects the findings of all checkers, which work side by side.
@@ -135,7 +156,7 @@ func add(merged map[string]*Result, rule Rule, severity Severity, f *Finding, su
 	}
 	r, ok := merged[key]
 	if !ok {
-		r = &Result{Rule: rule, Severity: severity, Message: f.Message, Fix: cmp.Or(f.Fix, rule.Fix), Place: place, Path: f.Path, Suppressed: suppressed}
+		r = &Result{Rule: rule, Severity: severity, Message: f.Message, Fix: cmp.Or(f.Fix, rule.Fix), Place: place, Path: f.Path, Suppression: suppressed}
 		merged[key] = r
 	}
 	r.Severity = max(r.Severity, severity)
@@ -194,9 +215,7 @@ func (r *Result) settle() {
 func (r *Report) Worst() Severity {
 	worst := Off
 	for i := range r.Results {
-		if r.Results[i].Suppressed == nil {
-			worst = max(worst, r.Results[i].Severity)
-		}
+		worst = max(worst, r.Results[i].Severity)
 	}
 	return worst
 }

@@ -1,6 +1,8 @@
 package check
 
 import (
+	"slices"
+
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/belaycd/belay/api/v1alpha1"
@@ -20,8 +22,27 @@ type Repository struct {
 	KubeVersions []string
 	// Config is what the team has set.
 	Config Config
+	// URLs are the addresses of this repository itself, as source.NormalizeURL writes them.
+	URLs []string
+	// Revisions are its branches and tags; nil when they are not known.
+	Revisions []string
+	// Unreadable are the files that are no YAML or JSON although they should be.
+	Unreadable []Unreadable
 	// Base is the revision that this one is to be merged into; nil when no revision was named. Its units have the same names.
 	Base *Repository
+}
+
+// Unreadable is a file that cannot be parsed, or is not read for its size.
+type Unreadable struct {
+	Place Place
+	Why   string
+	// Units are those that want to read it.
+	Units []*Unit
+}
+
+// IsHere reports whether a repository URL is that of this repository.
+func (r *Repository) IsHere(url string) bool {
+	return slices.Contains(r.URLs, source.NormalizeURL(url))
 }
 
 // UnitKind is what a Unit was made from.
@@ -50,12 +71,20 @@ type Unit struct {
 	// Objects are in the order of the render, with the namespace of the destination where they have none and are of a built-in
 	// kind that lives in one.
 	Objects []*Object
+	// Values are the value files of a chart in the order in which they are merged, that of the chart itself first; nil for
+	// what is no chart.
+	Values []string
 	// Reads are the files that the render has read, in order.
 	Reads []string
+	// Unchanged says that the unit was not rendered, because it is the same at the base revision and shares nothing with what
+	// is not. Objects is empty then. Context says that it was rendered only for what others find in it: findings about it are
+	// not reported.
+	Unchanged, Context bool
 	// Err says why nothing could be rendered, with the place if it is known. Objects is empty then.
 	Err   error
 	ErrAt Place
-	// Skipped says why the unit was not rendered, such as a source in another repository. It is neither clean nor wrong.
+	// Skipped says why the unit, or a part of it, was not rendered, such as a source in another repository. It is neither clean
+	// nor wrong.
 	Skipped string
 }
 
@@ -64,7 +93,8 @@ type Object struct {
 	*unstructured.Unstructured
 	Ref  object.Ref
 	Unit *Unit
-	// Template is the file that made the object where the renderer tells: a template of a chart.
+	// Template is the file that made the object where the renderer tells, from the root of the repository: a template of a
+	// chart, or a file of a plain directory.
 	Template string
 }
 

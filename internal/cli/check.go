@@ -84,7 +84,7 @@ func (c *cli) check(ctx context.Context, opts CheckOptions, limit check.Severity
 	if err != nil {
 		return &Failure{Exit: exitUnjudged, Code: "NotJudged", Err: fmt.Errorf("judge %s: %w", opts.Root, err)}
 	}
-	if err := report.Text(c.Out, r); err != nil {
+	if err := report.Write(c.Out, "text", r, report.Options{}); err != nil {
 		return err
 	}
 	if r.Worst() >= limit {

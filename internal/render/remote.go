@@ -116,7 +116,7 @@ func HasRemotes(ctx context.Context) bool { return ctx.Value(remotesKey{}) != ni
 func OpenRemote(ctx context.Context, files source.FS, r Remote) (source.FS, error) {
 	atHand, ok := ctx.Value(remotesKey{}).(map[Remote]opened)
 	if !ok {
-		return nil, fault.New(fault.Denied, "%s %s: renders reach no network", r.Kind, source.Redact(r.URL))
+		return nil, fault.New(fault.Denied, "%s %s: %w", r.Kind, source.Redact(r.URL), ErrOffline)
 	}
 	o, ok := atHand[r]
 	if !ok {

@@ -4,6 +4,7 @@ package render
 
 import (
 	"context"
+	"errors"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -29,6 +30,8 @@ type Spec struct {
 	APIVersions []string
 	// Options are the settings of argocd-cm that concern rendering.
 	Options Options
+	// Origins asks for Manifests.Origins.
+	Origins bool `json:",omitempty"`
 }
 
 // Options are system-wide settings of rendering.
@@ -54,6 +57,19 @@ type Manifests struct {
 	Key string
 	// Warnings are for people: deprecated fields, ignored settings.
 	Warnings []string
+	// Origins are the files that Objects were read from, one for each of them and empty where that is not known; nil unless the
+	// Spec asks for it. That of a chart is the name of the template as Helm has it: chart/templates/a.yaml.
+	Origins []string
+}
+
+// ErrOffline is why something is not rendered that needs more than the file tree, where nothing else can be had.
+var ErrOffline = errors.New("renders reach no network")
+
+// AddOrigin notes, if spec asks for it, that the objects added last came from the file of that name.
+func (m *Manifests) AddOrigin(spec Spec, name string) {
+	for spec.Origins && len(m.Origins) < len(m.Objects) {
+		m.Origins = append(m.Origins, name)
+	}
 }
 
 // Renderer renders. Implementations are safe for concurrent use, spawn no process and reach no network. The one exception

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
+	"github.com/belaycd/belay/internal/audit"
 	"github.com/belaycd/belay/internal/identity/oidc/oidctest"
 	"github.com/belaycd/belay/test/e2e/harness"
 )
@@ -37,10 +39,11 @@ func configure(t *testing.T, plane *harness.Plane, name string, data map[string]
 	}
 }
 
-// TestSingleSignOn signs in at a real provider, is what its groups may be, and is nobody after signing out.
+// TestSingleSignOn signs in at a real provider, is what its groups may be, and is nobody after signing out. The record has the
+// sign-in and the one that failed, with the address that the proxy in front gave.
 func TestSingleSignOn(t *testing.T) {
 	t.Parallel()
-	w := serveBothWays(t)
+	w := serveBothWays(t, "--trust-forwarded-for")
 	home := "http://" + w.address
 	provider := oidctest.New(t, home+"/auth/callback")
 	w.password() // the Secret argocd-secret is there by then
@@ -83,6 +86,7 @@ func TestSingleSignOn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		req.Header.Set("X-Forwarded-For", "198.51.100.9, "+browserAddress)
 		resp, err := browser.Do(req)
 		if err != nil {
 			t.Fatal(err)
@@ -116,6 +120,8 @@ func TestSingleSignOn(t *testing.T) {
 	}
 	// The same answer of the provider is worth nothing a second time: the cookie of the sign-in is gone.
 	step("GET", back.String(), http.StatusForbidden)
+	w.recorded(t, "login", "id1")
+	w.recorded(t, "login-failed", "")
 
 	token := cookieOf(t, jar, home)
 	step("DELETE", home+"/api/v1/session", http.StatusOK)
@@ -125,6 +131,28 @@ func TestSingleSignOn(t *testing.T) {
 	if log := w.plane.Log(); strings.Contains(log, token) || strings.Contains(log, oidctest.ClientSecret) {
 		t.Error("the log has the token or the secret of the client")
 	}
+}
+
+// browserAddress is where the browser is, as the proxy in front says.
+const browserAddress = "203.0.113.7"
+
+// recorded waits until the record has an activity from the browser's address.
+func (w *ways) recorded(t *testing.T, kind, actor string) {
+	t.Helper()
+	admin := w.signIn()
+	harness.Eventually(t, "the record has a "+kind, func(context.Context) error {
+		status, data := admin.ask("GET", "/api/belay/v1/activities?kind="+kind+"&text="+browserAddress, nil)
+		var page audit.Page
+		if err := json.Unmarshal(data, &page); err != nil || status != http.StatusOK || len(page.Items) == 0 {
+			return fmt.Errorf("%d %w %s", status, err, data)
+		}
+		for _, a := range page.Items {
+			if a.Address == browserAddress && a.Actor == actor && strings.Contains(a.Text, "at the identity provider") {
+				return nil
+			}
+		}
+		return fmt.Errorf("%s", data)
+	})
 }
 
 // cookieOf is the token that a browser holds.

@@ -1,18 +1,14 @@
-// Package discover finds what a GitOps repository deploys: a file tree goes in; the tree comes out as a check.Repository, rendered by
-// the renderer that will deploy it.
+// Package discover finds what a GitOps repository deploys: a file tree, or two of them, goes in; the tree comes out as a
+// check.Repository, rendered by the renderer that will deploy it.
 package discover
 
 import (
 	"context"
-	"fmt"
-	"io/fs"
-	"path"
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/check"
@@ -20,8 +16,6 @@ import (
 	"github.com/belaycd/belay/internal/object"
 	"github.com/belaycd/belay/internal/render"
 	"github.com/belaycd/belay/internal/source"
-
-	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // Options say how a tree is read.
@@ -31,6 +25,10 @@ type Options struct {
 	Revision source.Revision
 	// Paths are the directories and files to judge; empty means all.
 	Paths []string
+	// URLs are the addresses of the repository itself; without them it is known by the paths of its Applications.
+	URLs []string
+	// Revisions are its branches and tags; nil when they are not known.
+	Revisions []string
 	// KubeVersion is the version that charts are rendered for, such as 1.37.2.
 	KubeVersion string
 	// Config of the team.
@@ -39,74 +37,149 @@ type Options struct {
 	Concurrent int
 }
 
+// Base is the revision that a tree is to be merged into.
+type Base struct {
+	Files    source.FS
+	Revision source.Revision
+	// Config of the team at that revision.
+	Config check.Config
+}
+
 // Load finds the units of a tree and renders them. What cannot be rendered is a unit with an error.
-func Load(ctx context.Context, files source.FS, opts Options) (*check.Repository, error) {
+//
+// With a base or with paths only those units are rendered that differ from the base or have to do with the paths, and those
+// that share a namespace or a definition with them; the others are Unchanged.
+func Load(ctx context.Context, files source.FS, base *Base, opts Options) (*check.Repository, error) {
 	if opts.Concurrent == 0 {
 		opts.Concurrent = runtime.GOMAXPROCS(0)
 	}
-	found, err := walk(files, opts.Paths)
+	for i, p := range opts.Paths {
+		opts.Paths[i] = clean(p)
+	}
+	head, err := newLoader(files, opts)
 	if err != nil {
 		return nil, err
 	}
-	l := &loader{files: files, opts: opts, found: found, repo: &check.Repository{Files: files, Projects: map[string]*v1alpha1.AppProject{}, Config: opts.Config}}
-	if opts.KubeVersion != "" {
-		l.repo.KubeVersions = []string{opts.KubeVersion}
+	var before *loader
+	if base != nil {
+		opts.Revision, opts.Paths, opts.Config = base.Revision, nil, base.Config
+		if before, err = newLoader(base.Files, opts); err != nil {
+			return nil, err
+		}
 	}
-	jobs := l.applications()
-	jobs = append(jobs, l.directories(jobs)...)
-	if err := l.render(ctx, jobs); err != nil {
+	if err := head.run(ctx, before); err != nil {
 		return nil, err
 	}
-	if err := l.render(ctx, l.leftovers(jobs)); err != nil {
-		return nil, err
+	if before != nil {
+		head.repo.Base = before.repo
 	}
-	l.place()
-	slices.SortFunc(l.repo.Units, func(a, b *check.Unit) int { return strings.Compare(a.Name, b.Name) })
-	return l.repo, nil
+	return head.repo, nil
 }
 
+// loader reads one tree.
 type loader struct {
-	files source.FS
-	opts  Options
-	found tree
-	repo  *check.Repository
+	files    source.FS
+	opts     Options
+	tree     *tree
+	closures *closures
+	repo     *check.Repository
+	jobs     []*job
+	apps     map[string]bool // names of Applications that are jobs
+	rendered map[string]bool // jobs whose render was looked through for Applications
+	problems map[string]*check.Unreadable
 }
 
 // job is a unit and how it is rendered: one spec for every source in this repository.
 type job struct {
-	unit  *check.Unit
-	specs []render.Spec
+	unit    *check.Unit
+	specs   []render.Spec
+	closure *closure
+	// lenient says that a chart which wants other values than its own is not wrong.
+	lenient bool
+	done    bool
+	// same says that the unit is the same at the base revision; nil until that is known.
+	same *bool
 }
 
-// render renders jobs side by side and adds their units to the repository.
-func (l *loader) render(ctx context.Context, jobs []job) error {
-	turns := make(chan struct{}, l.opts.Concurrent)
-	var wg sync.WaitGroup
-	for _, j := range jobs {
-		l.repo.Units = append(l.repo.Units, j.unit)
-		wg.Go(func() {
-			turns <- struct{}{}
-			defer func() { <-turns }()
-			l.one(ctx, j)
-		})
+func newLoader(files source.FS, opts Options) (*loader, error) {
+	t, err := walk(files)
+	if err != nil {
+		return nil, err
 	}
-	wg.Wait()
-	return ctx.Err()
+	l := &loader{files: files, opts: opts, tree: t, closures: &closures{files: files, read: map[string]*references{}}, apps: map[string]bool{}, rendered: map[string]bool{}, problems: map[string]*check.Unreadable{},
+		repo: &check.Repository{Files: files, Projects: map[string]*v1alpha1.AppProject{}, Config: opts.Config, Revisions: opts.Revisions}}
+	for _, u := range opts.URLs {
+		if n := source.NormalizeURL(u); n != "" {
+			l.repo.URLs = append(l.repo.URLs, n)
+		}
+	}
+	if opts.KubeVersion != "" {
+		l.repo.KubeVersions = []string{opts.KubeVersion}
+	}
+	defined := l.definitions()
+	l.own(defined)
+	for _, d := range defined {
+		l.application(d)
+	}
+	l.directories()
+	l.settle()
+	return l, nil
 }
 
-func (l *loader) one(ctx context.Context, j job) {
-	seen := &reads{FS: l.files}
-	for _, spec := range j.specs {
-		m, err := l.opts.Renderer.Render(ctx, seen, spec)
-		if err != nil {
-			j.unit.Err, j.unit.Objects = err, nil
+// settle adds what belongs to no job yet as jobs of their own.
+func (l *loader) settle() {
+	l.leftovers()
+	slices.SortStableFunc(l.jobs, func(a, b *job) int { return strings.Compare(a.unit.Name, b.unit.Name) })
+}
+
+// run renders, in rounds: a render may give more Applications.
+func (l *loader) run(ctx context.Context, before *loader) error {
+	both := []*loader{l}
+	if before != nil {
+		both = append(both, before)
+	}
+	for range maxRounds {
+		more := false
+		chosen := l.choose(before)
+		for _, side := range both {
+			if err := side.render(ctx, chosen); err != nil {
+				return err
+			}
+			more = side.applicationsOfRenders() || more
+		}
+		if !more {
 			break
 		}
-		for _, u := range m.Objects {
-			j.unit.Objects = append(j.unit.Objects, &check.Object{Unstructured: u.DeepCopy(), Unit: j.unit})
+	}
+	if l.focused(before) { // what the renders have added may concern more units
+		chosen := l.related(before)
+		for _, side := range both {
+			if err := side.render(ctx, chosen); err != nil {
+				return err
+			}
 		}
 	}
-	j.unit.Reads = seen.names()
+	for _, side := range both {
+		side.finish()
+	}
+	return nil
+}
+
+// maxRounds bounds Applications that deploy Applications.
+const maxRounds = 5
+
+// finish completes the repository.
+func (l *loader) finish() {
+	for _, j := range l.jobs {
+		j.unit.Unchanged = !j.done && j.unit.Skipped == ""
+		l.repo.Units = append(l.repo.Units, j.unit)
+	}
+	for name, why := range l.tree.lost {
+		l.repo.Units = append(l.repo.Units, &check.Unit{Name: name, Kind: check.FromDirectory, Path: name, Skipped: why})
+	}
+	l.place()
+	slices.SortFunc(l.repo.Units, func(a, b *check.Unit) int { return strings.Compare(a.Name, b.Name) })
+	l.syntax()
 }
 
 // place gives objects the namespace of their destination where they live in one, and names them.
@@ -123,118 +196,9 @@ func (l *loader) place() {
 	for _, u := range l.repo.Units {
 		for _, o := range u.Objects {
 			if namespaced, known := scopes.Namespaced(o.GroupVersionKind().GroupKind()); known && namespaced && o.GetNamespace() == "" && u.Namespace != "" {
-				o.SetNamespace(u.Namespace)
+				o.Unstructured = inNamespace(o.Unstructured, u.Namespace)
 			}
 			o.Ref = object.RefOf(o.Unstructured)
 		}
 	}
-}
-
-// applications reads the Applications and AppProjects of the tree.
-func (l *loader) applications() []job {
-	var jobs []job
-	for _, name := range l.found.manifests {
-		data, err := fs.ReadFile(l.files, name)
-		if err != nil || !strings.Contains(string(data), v1alpha1.Group) {
-			continue
-		}
-		objects, err := render.Decode(name, data)
-		if err != nil {
-			continue // the unit that the file belongs to says so
-		}
-		for _, u := range objects {
-			switch u.GroupVersionKind().GroupKind() {
-			case schema.GroupKind{Group: v1alpha1.Group, Kind: "AppProject"}:
-				if p, err := convert[v1alpha1.AppProject](u); err == nil {
-					l.repo.Projects[p.Name] = p
-				}
-			case schema.GroupKind{Group: v1alpha1.Group, Kind: "Application"}:
-				if app, err := convert[v1alpha1.Application](u); err == nil {
-					jobs = append(jobs, l.application(name, app))
-				}
-			}
-		}
-	}
-	return jobs
-}
-
-func (l *loader) application(file string, app *v1alpha1.Application) job {
-	unit := &check.Unit{Name: app.Name, Kind: check.FromApplication, App: app, Definition: check.Place{File: file},
-		Cluster: app.Spec.Destination.Server, Namespace: app.Spec.Destination.Namespace}
-	if unit.Cluster == "" {
-		unit.Cluster = app.Spec.Destination.Name
-	}
-	j := job{unit: unit}
-	for _, src := range app.Spec.GetSources() {
-		if src.Chart != "" || src.Path == "" && src.Ref == "" {
-			unit.Skipped = fmt.Sprintf("its source %s is elsewhere", source.Redact(src.RepoURL))
-			continue
-		}
-		if src.Path == "" {
-			continue
-		}
-		if unit.Path == "" {
-			unit.Path = path.Clean(src.Path)
-		}
-		j.specs = append(j.specs, render.Spec{AppName: app.Name, AppNamespace: app.Namespace, Project: app.Spec.Project, Namespace: app.Spec.Destination.Namespace,
-			Source: src, Revision: l.opts.Revision, KubeVersion: l.opts.KubeVersion})
-	}
-	if unit.Skipped != "" {
-		j.specs = nil
-	}
-	return j
-}
-
-// directories are the kustomizations and charts that nothing else renders.
-func (l *loader) directories(apps []job) []job {
-	taken := map[string]bool{}
-	for _, j := range apps {
-		for _, s := range j.specs {
-			taken[path.Clean(s.Source.Path)] = true
-		}
-	}
-	var jobs []job
-	add := func(kind check.UnitKind, dirs []string) {
-		for _, dir := range dirs {
-			if taken[dir] {
-				continue
-			}
-			unit := &check.Unit{Name: dir, Kind: kind, Path: dir}
-			jobs = append(jobs, job{unit: unit, specs: []render.Spec{{AppName: path.Base(dir), Project: "default",
-				Source: v1alpha1.ApplicationSource{Path: dir}, Revision: l.opts.Revision, KubeVersion: l.opts.KubeVersion}}})
-		}
-	}
-	add(check.FromKustomize, l.found.roots(l.files))
-	add(check.FromHelm, l.found.charts)
-	return jobs
-}
-
-// leftovers are manifests that no unit has read, a unit for every directory.
-func (l *loader) leftovers(jobs []job) []job {
-	read := map[string]bool{}
-	for _, j := range jobs {
-		for _, name := range j.unit.Reads {
-			read[name] = true
-		}
-	}
-	byDir := map[string][]string{}
-	for _, name := range l.found.manifests {
-		if !read[name] && l.found.isManifest(l.files, name) {
-			byDir[path.Dir(name)] = append(byDir[path.Dir(name)], path.Base(name))
-		}
-	}
-	var out []job
-	for dir, names := range byDir {
-		unit := &check.Unit{Name: dir, Kind: check.FromDirectory, Path: dir}
-		out = append(out, job{unit: unit, specs: []render.Spec{{AppName: path.Base(dir), Project: "default", Revision: l.opts.Revision, KubeVersion: l.opts.KubeVersion,
-			Source: v1alpha1.ApplicationSource{Path: dir, Directory: &v1alpha1.ApplicationSourceDirectory{Include: "{" + strings.Join(names, ",") + "}"}}}}})
-	}
-	slices.SortFunc(out, func(a, b job) int { return strings.Compare(a.unit.Name, b.unit.Name) })
-	return out
-}
-
-func convert[T any](u *unstructured.Unstructured) (*T, error) {
-	out := new(T)
-	err := fromUnstructured(u.Object, out)
-	return out, err
 }

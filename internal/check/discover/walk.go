@@ -2,26 +2,48 @@ package discover
 
 import (
 	"bytes"
-	"fmt"
+	"errors"
 	"io/fs"
 	"path"
 	"slices"
 	"strings"
-	"sync"
 
-	"k8s.io/apimachinery/pkg/runtime"
-	"sigs.k8s.io/yaml"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/source"
 )
 
+const (
+	// maxManifest bounds the manifests that are read.
+	maxManifest = 10 << 20
+	// maxDepth bounds directories within directories, maxFiles the files of a tree.
+	maxDepth, maxFiles = 100, 1_000_000
+)
+
 // tree is what a walk has found; all names are ordered.
 type tree struct {
-	// manifests are YAML and JSON files outside charts.
-	manifests []string
+	files source.FS
+	// manifests are YAML and JSON files outside the templates of charts, programs those of Jsonnet.
+	manifests, programs []string
 	// kustomizations and charts are directories.
 	kustomizations, charts []string
+	// lost are links that lead out of the tree or nowhere, by what is wrong with them.
+	lost  map[string]string
+	facts map[string]*facts
+	count int
+}
+
+// facts are what a look into a file tells.
+type facts struct {
+	// manifest says that the file holds objects of Kubernetes, argo that some of them are of Argo CD's group.
+	manifest, argo bool
+	// braces says that the text has {{, which a template has.
+	braces bool
+	// large is the size of a file that is not read for its size.
+	large int64
+	// namespaces and kinds are those that are written out anywhere in the file.
+	namespaces, kinds []string
 }
 
 // kustomizationNames are the files that make a directory a kustomization.
@@ -30,141 +52,137 @@ func kustomizationNames() []string {
 }
 
 // walk lists the tree. Hidden directories and those of package managers hold no manifests.
-func walk(files source.FS, paths []string) (tree, error) {
-	var t tree
-	if len(paths) == 0 {
-		paths = []string{"."}
-	}
-	for _, root := range paths {
-		root = path.Clean(root)
-		err := fs.WalkDir(files, root, func(name string, d fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			return t.visit(files, root, name, d)
-		})
-		if err != nil {
-			return tree{}, fault.New(fault.NotFound, "read %s: %w", root, err)
-		}
-	}
-	for _, list := range []*[]string{&t.manifests, &t.kustomizations, &t.charts} {
-		slices.Sort(*list)
-		*list = slices.Compact(*list)
+func walk(files source.FS) (*tree, error) {
+	t := &tree{files: files, lost: map[string]string{}, facts: map[string]*facts{}}
+	if err := t.dir(".", 0, false); err != nil {
+		return nil, err
 	}
 	return t, nil
 }
 
-func (t *tree) visit(files source.FS, root, name string, d fs.DirEntry) error {
-	base := path.Base(name)
-	if d.IsDir() {
-		if name != root && (strings.HasPrefix(base, ".") || base == "node_modules" || base == "vendor") {
-			return fs.SkipDir
-		}
-		if _, err := fs.Stat(files, path.Join(name, "Chart.yaml")); err == nil {
-			t.charts = append(t.charts, name)
-			return fs.SkipDir
-		}
-		return nil
+func (t *tree) dir(name string, depth int, inChart bool) error {
+	if depth > maxDepth {
+		return fault.New(fault.Invalid, "%s: directories are nested deeper than %d levels", name, maxDepth)
 	}
+	entries, err := t.files.ReadDir(name)
+	if err != nil {
+		return fault.New(fault.NotFound, "list %s: %w", name, err)
+	}
+	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == "Chart.yaml" && !e.IsDir() }) {
+		if !inChart {
+			t.charts = append(t.charts, name)
+		}
+		inChart = true
+	}
+	for _, e := range entries {
+		if t.count++; t.count > maxFiles {
+			return fault.New(fault.Invalid, "the repository has more than %d files", maxFiles)
+		}
+		at := path.Join(name, e.Name())
+		switch {
+		case e.Type()&fs.ModeSymlink != 0:
+			t.link(at)
+		case !e.IsDir():
+			t.file(name, e.Name())
+		case strings.HasPrefix(e.Name(), "."), e.Name() == "node_modules", e.Name() == "vendor":
+		case inChart && slices.Contains([]string{"templates", "charts", "crds", "ci"}, e.Name()):
+		default:
+			if err := t.dir(at, depth+1, inChart); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// link looks where a link leads: what it leads to inside the tree is judged there.
+func (t *tree) link(name string) {
+	if ext := path.Ext(name); !isYAML(name) && ext != ".json" && ext != "" {
+		return
+	}
+	_, err := t.files.Stat(name)
+	switch {
+	case err == nil:
+	case errors.Is(err, fs.ErrNotExist), fault.Is(err, fault.NotFound):
+		if isYAML(name) {
+			t.lost[name] = "it is a link to a file that does not exist"
+		}
+	default:
+		t.lost[name] = "it is a link that leaves the repository"
+	}
+}
+
+func (t *tree) file(dir, base string) {
 	switch {
 	case slices.Contains(kustomizationNames(), base):
-		t.kustomizations = append(t.kustomizations, path.Dir(name))
-	case slices.Contains([]string{".yaml", ".yml", ".json"}, path.Ext(base)):
-		t.manifests = append(t.manifests, name)
+		t.kustomizations = append(t.kustomizations, dir)
+	case strings.HasPrefix(base, ".argocd-source"), base == "Chart.yaml":
+	case isYAML(base), path.Ext(base) == ".json":
+		t.manifests = append(t.manifests, path.Join(dir, base))
+	case path.Ext(base) == ".jsonnet":
+		t.programs = append(t.programs, path.Join(dir, base))
 	}
-	return nil
 }
 
-// kustomization is what tells which directories a kustomization uses.
-type kustomization struct {
-	Kind       string   `json:"kind"`
-	Resources  []string `json:"resources"`
-	Bases      []string `json:"bases"`
-	Components []string `json:"components"`
-}
+func isYAML(name string) bool { return path.Ext(name) == ".yaml" || path.Ext(name) == ".yml" }
 
-// roots are the kustomizations that no other one uses, components aside: these make sense as a part only.
-func (t *tree) roots(files source.FS) []string {
-	used := map[string]bool{}
-	for _, dir := range t.kustomizations {
-		k := readKustomization(files, dir)
-		if k.Kind == "Component" {
-			used[dir] = true
-		}
-		for _, r := range slices.Concat(k.Resources, k.Bases, k.Components) {
-			used[path.Join(dir, r)] = true
-		}
+// look tells what is in a file.
+func (t *tree) look(name string) *facts {
+	if f, ok := t.facts[name]; ok {
+		return f
 	}
-	return slices.DeleteFunc(slices.Clone(t.kustomizations), func(dir string) bool { return used[dir] })
+	f := &facts{}
+	t.facts[name] = f
+	info, err := t.files.Stat(name)
+	if err != nil || info.IsDir() {
+		return f
+	}
+	if info.Size() > maxManifest {
+		f.large = info.Size()
+		return f
+	}
+	data, err := t.files.ReadFile(name)
+	if err != nil || bytes.IndexByte(data, 0) >= 0 {
+		return f
+	}
+	f.read(name, data)
+	return f
 }
 
-// readKustomization reads what it can: a broken one is for the renderer to tell about.
-func readKustomization(files source.FS, dir string) (k kustomization) {
-	for _, name := range kustomizationNames() {
-		data, err := fs.ReadFile(files, path.Join(dir, name))
-		if err != nil {
+func (f *facts) read(name string, data []byte) {
+	f.argo = bytes.Contains(data, []byte("argoproj.io"))
+	f.braces = bytes.Contains(data, []byte("{{"))
+	namespaces, kinds := sets.Set[string]{}, sets.Set[string]{}
+	var version, kind, named bool
+	for line := range bytes.Lines(data) {
+		trimmed := bytes.TrimLeft(line, " \t-\"{")
+		top := len(line) > 0 && line[0] != ' ' && line[0] != '\t'
+		key, value, ok := bytes.Cut(trimmed, []byte(":"))
+		if !ok || len(key) > 20 {
 			continue
 		}
-		_ = yaml.Unmarshal(data, &k)
-		return k
-	}
-	return k
-}
-
-// isManifest reports whether a file holds Kubernetes objects, broken or not.
-func (t *tree) isManifest(files source.FS, name string) bool {
-	data, err := fs.ReadFile(files, name)
-	return err == nil && bytes.Contains(data, []byte("apiVersion")) && bytes.Contains(data, []byte("kind"))
-}
-
-// reads is a file tree that notes which files are read.
-type reads struct {
-	source.FS
-	mu    sync.Mutex
-	files []string
-}
-
-func (r *reads) note(name string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.files = append(r.files, name)
-}
-
-// Open implements fs.FS.
-func (r *reads) Open(name string) (fs.File, error) {
-	f, err := r.FS.Open(name)
-	if err == nil {
-		if info, serr := f.Stat(); serr == nil && !info.IsDir() {
-			r.note(name)
+		switch string(bytes.Trim(key, `" `)) {
+		case "apiVersion":
+			version = version || top
+		case "kind":
+			kind = kind || top
+			kinds.Insert(scalarText(value))
+		case "metadata", "items":
+			named = named || top
+		case "namespace":
+			namespaces.Insert(scalarText(value))
 		}
 	}
-	return f, err
-}
-
-// ReadFile implements fs.ReadFileFS.
-func (r *reads) ReadFile(name string) ([]byte, error) {
-	data, err := r.FS.ReadFile(name)
-	if err == nil {
-		r.note(name)
+	f.manifest = version && kind && named
+	if path.Ext(name) == ".json" {
+		f.manifest = bytes.Contains(data, []byte(`"apiVersion"`)) && bytes.Contains(data, []byte(`"kind"`)) &&
+			(bytes.Contains(data, []byte(`"metadata"`)) || bytes.Contains(data, []byte(`"items"`)))
 	}
-	return data, err
+	f.namespaces, f.kinds = sets.List(namespaces), sets.List(kinds)
 }
 
-// names returns the files in the order of their first read.
-func (r *reads) names() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	seen := map[string]bool{}
-	return slices.DeleteFunc(slices.Clone(r.files), func(name string) bool {
-		dup := seen[name]
-		seen[name] = true
-		return dup
-	})
-}
-
-func fromUnstructured(in map[string]any, out any) error {
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(in, out); err != nil {
-		return fmt.Errorf("read: %w", err)
-	}
-	return nil
+// scalarText reads a short scalar without parsing; a comment and quotes are taken off.
+func scalarText(value []byte) string {
+	text, _, _ := strings.Cut(string(value), " #")
+	return strings.Trim(strings.TrimSpace(text), `"',}`)
 }

@@ -1,11 +1,12 @@
-// Package locate finds the line that caused a finding: an object as it was rendered, a field of it and the files that the render
-// has read go in; the place in one of them comes out.
+// Package locate finds the line that caused a finding: an object as it was rendered, a field of it and the files of the repository
+// go in; the place in one of them comes out. A place is given only for a value that is written there as it was rendered; where
+// none is, the object or the list element that holds the field is the answer, or the file without a line.
 package locate
 
 import (
 	"io/fs"
 	"path"
-	"strings"
+	"slices"
 	"sync"
 
 	"go.yaml.in/yaml/v3"
@@ -16,142 +17,151 @@ import (
 
 // Locator implements check.Locator over one tree. It is safe for concurrent use.
 type Locator struct {
-	files source.FS
-	mu    sync.Mutex
-	docs  map[string][]doc
+	files  source.FS
+	mu     sync.Mutex
+	docs   map[string][]doc
+	texts  map[string]string
+	builds map[*check.Unit]*build
 }
 
 // New returns a Locator over files.
-func New(files source.FS) *Locator { return &Locator{files: files, docs: map[string][]doc{}} }
-
-// doc is one YAML document that looks like an object or a patch of one.
-type doc struct {
-	kind, name string
-	root       *yaml.Node
+func New(files source.FS) *Locator {
+	return &Locator{files: files, docs: map[string][]doc{}, texts: map[string]string{}, builds: map[*check.Unit]*build{}}
 }
 
-// Place implements check.Locator: the last file that sets the field decides, as the last patch does; for a field that nobody
-// sets, the nearest field above it.
+// maxFile bounds what is read to find a line.
+const maxFile = 16 << 20
+
+// Place implements check.Locator.
 func (l *Locator) Place(f *check.Finding) check.Place {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if f.Object == nil {
-		if f.Unit == nil {
-			return check.Place{}
-		}
-		if f.Unit.App != nil {
-			return f.Unit.Definition
-		}
-		return check.Place{File: f.Unit.Path}
+		return l.ofUnit(f.Unit, check.Steps(f.Path))
 	}
-	unit := f.Object.Unit
-	steps := check.Steps(f.Path)
-	best, depth := check.Place{}, -1
-	for _, name := range unit.Reads {
-		for _, d := range l.documents(name) {
-			if d.kind != f.Object.GetKind() || !strings.Contains(f.Object.GetName(), d.name) {
-				continue
+	q := newQuery(f)
+	if p := l.ofObject(q); p.File != "" {
+		return p
+	}
+	if f.Object.Template != "" {
+		return check.Place{File: f.Object.Template}
+	}
+	return l.ofUnit(f.Object.Unit, nil)
+}
+
+func (l *Locator) ofObject(q *query) check.Place {
+	u := q.object.Unit
+	if isYAML(q.object.Template) {
+		if u.Values != nil && slices.Contains(pathParts(q.object.Template), "templates") {
+			return l.ofTemplate(q)
+		}
+		return q.resolve([]layer{l.docOf(q)})
+	}
+	if q.object.Template != "" {
+		return check.Place{}
+	}
+	b := l.build(u)
+	r := b.find(q.object)
+	if r == nil {
+		return check.Place{}
+	}
+	return q.resolve(r.layers)
+}
+
+// ofUnit places a finding on a unit as a whole: in the Application that defines it, else in the file that its directory is made
+// from.
+func (l *Locator) ofUnit(u *check.Unit, steps []check.Step) check.Place {
+	if u == nil {
+		return check.Place{}
+	}
+	if u.App != nil && u.Definition.File != "" {
+		for _, d := range l.documents(u.Definition.File) {
+			if d.kind == "Application" && d.name == u.App.Name {
+				node, _ := descend(d.root, plainSteps(steps))
+				return check.Place{File: u.Definition.File, Line: node.Line, Column: node.Column}
 			}
-			node, n := descend(d.root, steps)
-			if n >= depth {
-				best, depth = check.Place{File: name, Line: node.Line, Column: node.Column}, n
-			}
+		}
+		return u.Definition
+	}
+	for _, base := range append(kustomizationNames(), "Chart.yaml") {
+		name := path.Join(u.Path, base)
+		if info, err := l.files.Stat(name); err == nil && !info.IsDir() {
+			return check.Place{File: name}
 		}
 	}
-	if depth >= 0 {
-		return best
+	return check.Place{File: u.Path}
+}
+
+// docOf is the document of a plain file that the object was read from: of several with its name the one at its turn.
+func (l *Locator) docOf(q *query) layer {
+	turn := 0
+	for _, o := range q.object.Unit.Objects {
+		if o == q.object {
+			break
+		}
+		if o.Template == q.object.Template && o.GetKind() == q.object.GetKind() && o.GetName() == q.object.GetName() {
+			turn++
+		}
 	}
-	return check.Place{File: unit.Path}
+	for _, d := range l.documents(q.object.Template) {
+		if d.kind != q.object.GetKind() || d.name != q.object.GetName() {
+			continue
+		}
+		if turn == 0 {
+			return document{file: q.object.Template, root: d.root}
+		}
+		turn--
+	}
+	return nil
+}
+
+// doc is one object, or patch of one, of a file.
+type doc struct {
+	kind, name, namespace string
+	root                  *yaml.Node
+}
+
+func (l *Locator) text(name string) string {
+	if text, ok := l.texts[name]; ok {
+		return text
+	}
+	text := ""
+	if info, err := l.files.Stat(name); err == nil && !info.IsDir() && info.Size() <= maxFile {
+		if data, err := fs.ReadFile(l.files, name); err == nil {
+			text = string(data)
+		}
+	}
+	l.texts[name] = text
+	return text
 }
 
 func (l *Locator) documents(name string) []doc {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if docs, ok := l.docs[name]; ok {
 		return docs
 	}
 	var docs []doc
-	if ext := path.Ext(name); ext == ".yaml" || ext == ".yml" || ext == ".json" {
-		if data, err := fs.ReadFile(l.files, name); err == nil {
-			docs = parse(string(data))
-		}
+	for _, root := range parse(l.text(name)) {
+		docs = appendDocs(docs, root, 0)
 	}
 	l.docs[name] = docs
 	return docs
 }
 
-func parse(text string) (docs []doc) {
-	d := yaml.NewDecoder(strings.NewReader(text))
-	for {
-		var n yaml.Node
-		if err := d.Decode(&n); err != nil {
-			return docs
+func appendDocs(docs []doc, root *yaml.Node, depth int) []doc {
+	if items := child(root, "items"); items != nil && items.Kind == yaml.SequenceNode && depth < 8 {
+		for _, item := range items.Content {
+			docs = appendDocs(docs, item, depth+1)
 		}
-		if len(n.Content) == 0 {
-			continue
-		}
-		root := n.Content[0]
-		kind, name := child(root, "kind"), child(child(root, "metadata"), "name")
-		if kind != nil && name != nil {
-			docs = append(docs, doc{kind: kind.Value, name: name.Value, root: root})
-		}
+		return docs
 	}
+	metadata := child(root, "metadata")
+	return append(docs, doc{kind: scalar(child(root, "kind")), name: scalar(child(metadata, "name")), namespace: scalar(child(metadata, "namespace")), root: root})
 }
 
-// child returns the value of a key, nil if there is none.
-func child(n *yaml.Node, key string) *yaml.Node {
-	if _, v := entry(n, key); v != nil {
-		return v
-	}
-	return nil
+func isYAML(name string) bool {
+	return path.Ext(name) == ".yaml" || path.Ext(name) == ".yml" || path.Ext(name) == ".json"
 }
 
-func entry(n *yaml.Node, key string) (k, v *yaml.Node) {
-	if n == nil || n.Kind != yaml.MappingNode {
-		return nil, nil
-	}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == key {
-			return n.Content[i], n.Content[i+1]
-		}
-	}
-	return nil, nil
-}
-
-// descend follows steps as far as they lead, and returns the node to point at and how many steps it took.
-func descend(n *yaml.Node, steps []check.Step) (at *yaml.Node, taken int) {
-	at = n
-	for i, s := range steps {
-		switch {
-		case s.Key != "":
-			k, v := entry(n, s.Key)
-			if v == nil {
-				return at, i
-			}
-			at, n = k, v
-		default:
-			next := element(n, s)
-			if next == nil {
-				return at, i
-			}
-			at, n = next, next
-		}
-	}
-	return at, len(steps)
-}
-
-func element(n *yaml.Node, s check.Step) *yaml.Node {
-	if n.Kind != yaml.SequenceNode {
-		return nil
-	}
-	if s.By == "" {
-		if s.Index < len(n.Content) {
-			return n.Content[s.Index]
-		}
-		return nil
-	}
-	for _, e := range n.Content {
-		if v := child(e, s.By); v != nil && v.Value == s.Value {
-			return e
-		}
-	}
-	return nil
+func kustomizationNames() []string {
+	return []string{"kustomization.yaml", "kustomization.yml", "Kustomization"}
 }

@@ -50,9 +50,8 @@ func ParseBaseline(name string, data []byte) (Baseline, error) {
 // nonWaivable, and what is wrong with acceptances.
 func WriteBaseline(r *check.Report, repo *check.Repository) ([]byte, error) {
 	var lines []string
-	for i := range r.Results {
-		result := &r.Results[i]
-		accepted := result.Suppressed != nil && result.Suppressed.By != check.ByBaseline
+	for _, result := range slices.Concat(r.Results, r.Suppressed) {
+		accepted := result.Suppression != nil && result.Suppression.By != check.ByBaseline
 		if accepted || own(result.Rule.ID) || repo != nil && repo.NonWaivable(result.Rule.ID) {
 			continue
 		}

@@ -48,8 +48,8 @@ func (r *release) requireDependencies(ctx context.Context, c *chart.Chart, dir s
 		c.AddDependency(sub)
 	}
 	if len(missing) > 0 {
-		return fault.New(fault.Invalid, "chart %s: dependencies are missing in %s: %s; run `helm dependency build` and commit the result, "+
-			"renders reach no network", dir, path.Join(dir, "charts"), strings.Join(missing, ", "))
+		return fault.New(fault.Invalid, "chart %s: dependencies are missing in %s: %s; run `helm dependency build` and commit the result, %w",
+			dir, path.Join(dir, "charts"), strings.Join(missing, ", "), render.ErrOffline)
 	}
 	return nil
 }

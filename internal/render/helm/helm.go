@@ -22,7 +22,11 @@ import (
 	"github.com/belaycd/belay/internal/source"
 )
 
-const maxReleaseName = 53
+const (
+	maxReleaseName = 53
+	// renderedPrefix tells the text that a template wrote from the template.
+	renderedPrefix = "rendered "
+)
 
 // New returns the renderer for charts. Charts and values come from the snapshot, and dependencies that are missing there from
 // the remotes of the render. Remote schemas are errors, lookup finds nothing, and no process is started.
@@ -175,6 +179,7 @@ func (r *release) objects(c *chart.Chart, rendered map[string]string) (render.Ma
 			return err
 		}
 		out.Objects = append(out.Objects, objects...)
+		out.AddOrigin(r.spec, strings.TrimPrefix(name, renderedPrefix))
 		r.warnings = append(r.warnings, warnings...)
 		return nil
 	}
@@ -192,7 +197,7 @@ func (r *release) objects(c *chart.Chart, rendered map[string]string) (render.Ma
 		return render.Manifests{}, fault.New(fault.Invalid, "helm template %s: %w", r.dir, err)
 	}
 	for _, m := range manifests {
-		if err := add("rendered "+m.Name, m.Content); err != nil {
+		if err := add(renderedPrefix+m.Name, m.Content); err != nil {
 			return render.Manifests{}, err
 		}
 	}
@@ -200,7 +205,7 @@ func (r *release) objects(c *chart.Chart, rendered map[string]string) (render.Ma
 		if r.leftOut(h.Events) {
 			continue
 		}
-		if err := add("rendered "+h.Path, h.Manifest); err != nil {
+		if err := add(renderedPrefix+h.Path, h.Manifest); err != nil {
 			return render.Manifests{}, err
 		}
 	}

@@ -248,7 +248,7 @@ func inspectLeaves(name, field string, n *yaml.Node) error {
 			p = file
 		}
 		if isRemoteFile(p) {
-			return fault.New(fault.Denied, "%s:%d: %s: remote reference %q is refused: builds reach no network", name, n.Line, field, redact(p))
+			return fault.New(fault.Denied, "%s:%d: %s: remote reference %q is refused: renders reach no network", name, n.Line, field, redact(p))
 		}
 		return nil
 	}

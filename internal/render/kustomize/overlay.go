@@ -267,7 +267,7 @@ func (e editor) addComponents(b *build, o *v1alpha1.ApplicationSourceKustomize) 
 	}
 	for _, c := range o.Components {
 		if (reference{path: c, dir: true}).isRemote() {
-			return fault.New(fault.Denied, "components: remote reference %q is refused: builds reach no network", redact(c))
+			return fault.New(fault.Denied, "components: remote reference %q is refused: renders reach no network", redact(c))
 		}
 		dir, err := render.Resolve(b.dir, c)
 		if err != nil {

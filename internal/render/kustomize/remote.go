@@ -45,8 +45,13 @@ func (t *tree) mountRemotes(name string, data []byte, k *types.Kustomization) ([
 		refused := func(err error) error {
 			return fault.New(fault.KindOf(err), "%s: %s: remote reference %q: %w", place(name, data, ref.path), ref.field, redact(ref.path), err)
 		}
-		if !render.HasRemotes(t.ctx) || ref.field != "resources" && ref.field != "components" {
-			return nil, fault.New(fault.Denied, "%s: %s: remote reference %q is refused: builds reach no network; "+
+		openable := ref.field == "resources" || ref.field == "components"
+		if openable && !render.HasRemotes(t.ctx) {
+			return nil, fault.New(fault.Denied, "%s: %s: remote reference %q is refused: %w; copy it into the repository",
+				place(name, data, ref.path), ref.field, redact(ref.path), render.ErrOffline)
+		}
+		if !openable {
+			return nil, fault.New(fault.Denied, "%s: %s: remote reference %q is refused: renders reach no network; "+
 				"copy it into the repository", place(name, data, ref.path), ref.field, redact(ref.path))
 		}
 		remote, below, err := parseRemote(ref.path)

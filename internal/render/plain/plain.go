@@ -58,6 +58,7 @@ func (r renderer) Render(ctx context.Context, files source.FS, spec render.Spec)
 			return render.Manifests{}, err
 		}
 		out.Objects = append(out.Objects, objects...)
+		out.AddOrigin(spec, name)
 	}
 	return out, nil
 }
