@@ -17,6 +17,7 @@ import (
 	"github.com/belaycd/belay/internal/check/network"
 	"github.com/belaycd/belay/internal/check/permission"
 	"github.com/belaycd/belay/internal/check/policy"
+	"github.com/belaycd/belay/internal/check/secret"
 	"github.com/belaycd/belay/internal/check/workload"
 	"github.com/belaycd/belay/internal/cli"
 	"github.com/belaycd/belay/internal/source"
@@ -31,6 +32,7 @@ func checkers() []check.Checker {
 		permission.Checker{},
 		network.Checker{},
 		convention.Checker{},
+		secret.New(),
 		policy.New(admit.Server{}),
 	}
 }
@@ -50,7 +52,11 @@ func Check(ctx context.Context, opts cli.CheckOptions) (*check.Report, error) {
 		return nil, err
 	}
 	judges := checkers()
-	config, err := checkConfig(snapshot.FS(), opts, judges)
+	config, err := checkConfig(snapshot.FS(), opts, append(judges, optionalCheckers()...))
+	if err != nil {
+		return nil, err
+	}
+	given, err := openInputs(ctx, opts, snapshot.FS(), config)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +66,11 @@ func Check(ctx context.Context, opts cli.CheckOptions) (*check.Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	return check.Judge(ctx, repo, locate.New(snapshot.FS()), judges...)
+	report, err := check.Judge(ctx, repo, locate.New(snapshot.FS()), given.with(judges)...)
+	if err != nil {
+		return nil, err
+	}
+	return report, writeBaseline(opts.WriteBaseline, report, repo)
 }
 
 // checkConfig reads the settings: a file that was named, or that of the repository. Flags count more.
