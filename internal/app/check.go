@@ -13,10 +13,12 @@ import (
 	"github.com/belaycd/belay/internal/check/convention"
 	"github.com/belaycd/belay/internal/check/discover"
 	"github.com/belaycd/belay/internal/check/locate"
+	"github.com/belaycd/belay/internal/check/native"
 	"github.com/belaycd/belay/internal/check/native/admit"
 	"github.com/belaycd/belay/internal/check/network"
 	"github.com/belaycd/belay/internal/check/permission"
 	"github.com/belaycd/belay/internal/check/policy"
+	"github.com/belaycd/belay/internal/check/schema"
 	"github.com/belaycd/belay/internal/check/secret"
 	"github.com/belaycd/belay/internal/check/workload"
 	"github.com/belaycd/belay/internal/cli"
@@ -28,6 +30,8 @@ import (
 func checkers() []check.Checker {
 	return []check.Checker{
 		discover.Checker{},
+		native.New(),
+		schema.New(),
 		workload.New(),
 		permission.Checker{},
 		network.Checker{},
@@ -35,6 +39,14 @@ func checkers() []check.Checker {
 		secret.New(),
 		policy.New(admit.Server{}),
 	}
+}
+
+// Rules are the rules of all of them and of what is judged when it is given, for the documentation.
+func Rules() (out []check.Rule) {
+	for _, c := range append(checkers(), optionalCheckers()...) {
+		out = append(out, c.Rules()...)
+	}
+	return out
 }
 
 // Check implements cli.CheckFunc.

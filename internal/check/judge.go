@@ -125,6 +125,11 @@ func worstFirst(a, b Result) int {
 		strings.Compare(a.Rule.ID, b.Rule.ID), strings.Compare(a.Fingerprint, b.Fingerprint), strings.Compare(a.Message, b.Message))
 }
 
+// Findings returns what one checker reports, before rules, settings and places are looked at.
+func Findings(ctx context.Context, repo *Repository, c Checker) ([]*Finding, error) {
+	return run(ctx, repo, []Checker{c})
+}
+
 // run collects the findings of all checkers, which work side by side.
 func run(ctx context.Context, repo *Repository, checkers []Checker) ([]*Finding, error) {
 	var mu sync.Mutex

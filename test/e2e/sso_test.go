@@ -1,13 +1,18 @@
 package e2e
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -57,8 +62,8 @@ func TestSingleSignOn(t *testing.T) {
 	}
 	configure(t, w.plane, "argocd-rbac-cm", map[string]string{"policy.csv": "g, ops, role:admin\n", "scopes": "[groups]"})
 	configure(t, w.plane, "argocd-cm", map[string]string{"url": home, "oidc.config": fmt.Sprintf(
-		"name: Test\nissuer: %s\nclientID: %s\nclientSecret: $oidc.test.clientSecret\nrequestedScopes: [openid, profile, email]\nenablePKCEAuthentication: true\nrootCA: |\n  %s\n",
-		provider.URL, oidctest.ClientID, strings.ReplaceAll(strings.TrimSpace(provider.RootCA), "\n", "\n  "))})
+		"name: Test\nissuer: %s\nclientID: %s\ncliClientID: %s\nclientSecret: $oidc.test.clientSecret\nrequestedScopes: [openid, profile, email]\nenablePKCEAuthentication: true\nrootCA: |\n  %s\n",
+		provider.URL, oidctest.ClientID, oidctest.PublicClientID, strings.ReplaceAll(strings.TrimSpace(provider.RootCA), "\n", "\n  "))})
 	// A second server's cookie, or none, is not taken for a sign-in that was begun here.
 	harness.Eventually(t, "the provider is set", func(context.Context) error {
 		resp, err := http.Get(home + "/auth/callback?state=x&code=y")
@@ -123,6 +128,8 @@ func TestSingleSignOn(t *testing.T) {
 	w.recorded(t, "login", "id1")
 	w.recorded(t, "login-failed", "")
 
+	w.commandLineSignsIn(t, provider)
+
 	token := cookieOf(t, jar, home)
 	step("DELETE", home+"/api/v1/session", http.StatusOK)
 	if _, data := (&restClient{t: t, address: w.address, token: token}).ask("GET", "/api/v1/session/userinfo", nil); strings.Contains(string(data), `"loggedIn":true`) {
@@ -130,6 +137,52 @@ func TestSingleSignOn(t *testing.T) {
 	}
 	if log := w.plane.Log(); strings.Contains(log, token) || strings.Contains(log, oidctest.ClientSecret) {
 		t.Error("the log has the token or the secret of the client")
+	}
+}
+
+// commandLineSignsIn signs the command line in by a browser, and asks with the token for what its groups may do.
+func (w *ways) commandLineSignsIn(t *testing.T, provider *oidctest.Issuer) {
+	t.Helper()
+	trust := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(trust, []byte(provider.RootCA), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, port, err := net.SplitHostPort(harness.FreeAddr(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, harness.Program(t), "login", w.address, "--plaintext", "--sso", "--sso-launch-browser=false", "--sso-port", port)
+	cmd.Env = []string{"HOME=" + w.home, "PATH=" + os.Getenv("PATH"), "SSL_CERT_FILE=" + trust}
+	said, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines, address := bufio.NewScanner(said), ""
+	for address == "" && lines.Scan() {
+		if strings.HasPrefix(lines.Text(), provider.URL) {
+			address = lines.Text()
+		} else {
+			t.Log(lines.Text())
+		}
+	}
+	if address == "" {
+		t.Fatalf("no address was printed: %v", cmd.Wait())
+	}
+	resp, err := http.Get(provider.Browser(t, address, "http://localhost:"+port).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if err := cmd.Wait(); err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("sign in by the browser: %v, the page has status %d", err, resp.StatusCode)
+	}
+	if got := w.server("proj", "list"); got.code != 0 {
+		t.Error(got)
 	}
 }
 

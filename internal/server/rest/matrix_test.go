@@ -108,10 +108,12 @@ func probes(namespace string) map[string]probe {
 		"VersionService_Version":                     {want: want{200, 200, 200, 200}},
 		"Badge":                                      {query: "name=shop", want: want{200, 200, 200, 200}},
 
-		"Belay_Me":          {want: want{200, 200, 200, 200}},
-		"Belay_Deployments": {want: read},
-		"Belay_Stream":      {want: read},
-		"Belay_Plan":        {want: read},
+		"Belay_Me":              {want: want{200, 200, 200, 200}},
+		"Belay_Deployments":     {want: read},
+		"Belay_DeploymentTable": {want: read},
+		"Belay_ResourceTable":   {want: read},
+		"Belay_Stream":          {want: read},
+		"Belay_Plan":            {want: read},
 		// A plan that was not reviewed is refused to those who may sync.
 		"Belay_PlanSync":     {body: obj{"digest": "another"}, want: want{401, 403, 409, 409}},
 		"Belay_PlanRollback": {body: obj{"id": 1, "digest": "another"}, want: want{401, 403, 409, 409}},

@@ -102,7 +102,9 @@ func belayRoutes(s *server.Server) []Route {
 	return []Route{
 		call("GET", base+"/me", "Belay_Me", "Who the caller is, and what may be offered", s.Me).public(),
 		call("GET", base+"/deployments", "Belay_Deployments", "Services and environments", s.Deployments),
+		call("GET", base+"/deployments/table", "Belay_DeploymentTable", "Services and environments, by columns", s.DeploymentTable),
 		flow(base+"/stream", "Belay_Stream", "Rows of deployments that have become others", s.Stream),
+		call("GET", base+"/applications/{name}/resources/table", "Belay_ResourceTable", "The objects of an application, by columns", s.ResourceTable),
 		call("GET", base+"/applications/{name}/plan", "Belay_Plan", "What a sync would do", s.Plan),
 		call("POST", base+"/applications/{name}/sync", "Belay_PlanSync", "Syncs what was reviewed", s.PlanSync),
 		call("POST", base+"/applications/{name}/rollback", "Belay_PlanRollback", "Goes back to an earlier deployment, as reviewed", s.PlanRollback),
