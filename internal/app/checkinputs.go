@@ -2,18 +2,21 @@ package app
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/belaycd/belay/internal/check"
 	"github.com/belaycd/belay/internal/check/commit"
+	"github.com/belaycd/belay/internal/check/configfile"
 	"github.com/belaycd/belay/internal/check/evidence"
 	"github.com/belaycd/belay/internal/check/waive"
 	"github.com/belaycd/belay/internal/cli"
@@ -34,12 +37,12 @@ type checkInputs struct {
 }
 
 // openInputs reads what was given besides the tree.
-func openInputs(ctx context.Context, opts cli.CheckOptions, files fs.FS, config check.Config) (*checkInputs, error) {
-	in := &checkInputs{waive: waive.Options{Now: opts.Now, Partial: len(opts.Paths) > 0}}
+func openInputs(ctx context.Context, w *work, opts cli.CheckOptions, files fs.FS, config check.Config) (*checkInputs, error) {
+	in := &checkInputs{waive: waive.Options{Now: opts.Now, Partial: len(w.paths) > 0 || opts.Base != ""}}
 	var commits []commit.Commit
 	var err error
 	if opts.Commits != "" {
-		if commits, err = readCommits(ctx, opts.Root, opts.Commits); err != nil {
+		if commits, err = readCommits(ctx, w.root, opts.Commits); err != nil {
 			return nil, err
 		}
 	}
@@ -79,6 +82,35 @@ func (in *checkInputs) base(judges []check.Checker) []check.Checker {
 		options.Rules = append(options.Rules, c.Rules()...)
 	}
 	return append(out, waive.New(options))
+}
+
+// baseConfig reads the settings that the base revision has: exceptions from rules that cannot be waived are only those that count
+// there already. A file from outside of the repository is not of the change, and holds for both. Settings that cannot be read are none:
+// the change may be what mends them, and it gets no exception that way.
+func baseConfig(root string, files fs.FS, opts cli.CheckOptions, head check.Config) check.Config {
+	name := check.ConfigFile
+	if opts.Config != "" {
+		at, err := filepath.Abs(opts.Config)
+		if real, lerr := filepath.EvalSymlinks(at); lerr == nil {
+			at = real
+		}
+		rel, rerr := filepath.Rel(root, at)
+		if err != nil || rerr != nil || !filepath.IsLocal(rel) {
+			return head
+		}
+		name = filepath.ToSlash(rel)
+	}
+	var config check.Config
+	if data, err := fs.ReadFile(files, name); err == nil {
+		if config, err = configfile.Parse(name, data, nil); err != nil {
+			config = check.Config{}
+		}
+	}
+	config.Profile = cmp.Or(opts.Profile, config.Profile)
+	if len(opts.KubeVersions) > 0 {
+		config.KubeVersions = opts.KubeVersions
+	}
+	return config
 }
 
 // readEvidence reads the reports that were named, and those of the repository that the settings name.
@@ -129,9 +161,6 @@ func readCommits(ctx context.Context, dir, revisions string) ([]commit.Commit, e
 	}
 	ctx, cancel := context.WithTimeout(ctx, commitsTime)
 	defer cancel()
-	if dir == "" {
-		dir = "."
-	}
 	cmd := exec.CommandContext(ctx, "git", "-C", dir, "-c", "log.showSignature=false", "log", "-z", "--no-color", "--no-decorate", "--encoding=UTF-8",
 		"--format=%h%x1f%P%x1f%B", fmt.Sprintf("--max-count=%d", maxCommits+1), "--end-of-options", revisions, "--")
 	var stderr bytes.Buffer

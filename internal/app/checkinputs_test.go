@@ -116,3 +116,41 @@ func TestEvidenceRequired(t *testing.T) {
 		t.Errorf("%v %v", err, report)
 	}
 }
+
+// TestChangeCannotWaiveItself: with a base, an exception and a milder severity that come with the change do not count for a rule that
+// cannot be waived, and nothing of its commits is taken for known.
+func TestChangeCannotWaiveItself(t *testing.T) {
+	dir := checkout(t, map[string]string{check.ConfigFile: "nonWaivable: [secret-in-env]\n", "app/pod.yaml": strings.Replace(podYAML, "opensesame", "$(OTHER)", 1)}, "feat: a")
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("app/pod.yaml", podYAML)
+	for name, config := range map[string]string{
+		"Nothing":   "nonWaivable: [secret-in-env]\n",
+		"Forgotten": "profile: default\n",
+		"Severity":  "severities: {secret-in-env: off}\n",
+		"Override":  "overrides: [{units: ['**'], severities: {secret-in-env: note}}]\n",
+		"Exception": "exceptions: [{rule: secret-in-env, kind: Pod, reason: r, owner: o}]\n",
+	} {
+		write(check.ConfigFile, config)
+		for _, file := range []string{"", filepath.Join(dir, check.ConfigFile)} {
+			report, err := Check(t.Context(), cli.CheckOptions{Root: dir, Base: "main", Config: file, CheckInputs: cli.CheckInputs{Commits: "main"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if report.Worst() != check.Error || !strings.Contains(found(report)["secret-in-env"], "DB_PASSWORD") {
+				t.Errorf("%s %q: %v", name, file, found(report))
+			}
+		}
+	}
+	git := exec.CommandContext(t.Context(), "git", "-C", dir, "-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-qm", "oops", "--allow-empty")
+	if out, err := git.CombinedOutput(); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	report, err := Check(t.Context(), cli.CheckOptions{Root: dir, Base: "HEAD~1", CheckInputs: cli.CheckInputs{Commits: "HEAD~1..HEAD"}})
+	if err != nil || found(report)["commit-message"] == "" {
+		t.Errorf("%v %v", err, found(report))
+	}
+}

@@ -108,7 +108,7 @@ func (c *cli) check(ctx context.Context, opts CheckOptions, limit check.Severity
 		return &Failure{Exit: exitUnjudged, Code: "NotJudged", Err: fmt.Errorf("judge %s: %w", opts.Root, err)}
 	}
 	if mend.fix {
-		written, err := c.fix(opts.Root, r, mend)
+		written, err := c.fix(cmp.Or(r.Root, opts.Root), r, mend)
 		if err != nil {
 			return &Failure{Exit: exitUnjudged, Code: "NotMended", Err: err}
 		}
@@ -119,13 +119,13 @@ func (c *cli) check(ctx context.Context, opts CheckOptions, limit check.Severity
 		}
 	}
 	var files fs.FS // without it there are no excerpts
-	if root, rerr := os.OpenRoot(cmp.Or(opts.Root, ".")); rerr == nil {
+	if root, rerr := os.OpenRoot(cmp.Or(r.Root, opts.Root, ".")); rerr == nil {
 		defer root.Close()
 		files = root.FS()
 	}
 	err = out.write(c.Out, func(w io.Writer, format string) error {
 		return report.Write(w, format, r, report.Options{
-			Version: c.Build.Version, Prefix: prefixOf(opts.Root), Files: files, Colour: format == "text" && c.colour(w), FailOn: limit,
+			Version: c.Build.Version, Prefix: prefixOf(cmp.Or(r.Root, opts.Root)), Files: files, Colour: format == "text" && c.colour(w), FailOn: limit,
 		})
 	})
 	if err != nil {
