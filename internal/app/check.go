@@ -19,6 +19,7 @@ import (
 	"github.com/belaycd/belay/internal/check/permission"
 	"github.com/belaycd/belay/internal/check/policy"
 	"github.com/belaycd/belay/internal/check/schema"
+	"github.com/belaycd/belay/internal/check/secret"
 	"github.com/belaycd/belay/internal/check/workload"
 	"github.com/belaycd/belay/internal/cli"
 )
@@ -34,13 +35,14 @@ func checkers() []check.Checker {
 		permission.Checker{},
 		network.Checker{},
 		convention.Checker{},
+		secret.New(),
 		policy.New(admit.Server{}),
 	}
 }
 
-// Rules are the rules of all of them, for the documentation.
+// Rules are the rules of all of them and of what is judged when it is given, for the documentation.
 func Rules() (out []check.Rule) {
-	for _, c := range checkers() {
+	for _, c := range append(checkers(), optionalCheckers()...) {
 		out = append(out, c.Rules()...)
 	}
 	return out
@@ -58,7 +60,11 @@ func Check(ctx context.Context, opts cli.CheckOptions) (*check.Report, error) {
 		return nil, err
 	}
 	judges := checkers()
-	config, err := checkConfig(files, opts, judges)
+	config, err := checkConfig(files, opts, append(judges, optionalCheckers()...))
+	if err != nil {
+		return nil, err
+	}
+	given, err := openInputs(ctx, w, opts, files, config)
 	if err != nil {
 		return nil, err
 	}
@@ -67,26 +73,27 @@ func Check(ctx context.Context, opts cli.CheckOptions) (*check.Report, error) {
 		if base, err = w.base(ctx, opts.Base); err != nil {
 			return nil, err
 		}
+		base.Config = baseConfig(w.root, base.Files, opts, config)
 	}
 	repo, err := w.load(ctx, files, base, opts, config)
 	if err != nil {
 		return nil, err
 	}
-	report, err := judgeNew(ctx, repo, judges)
+	report, err := judgeNew(ctx, repo, given, judges)
 	if err != nil {
 		return nil, err
 	}
 	report.Root = w.place()
-	return report, nil
+	return report, writeBaseline(opts.WriteBaseline, report, repo)
 }
 
 // judgeNew judges a repository; with a base, what is new against it.
-func judgeNew(ctx context.Context, repo *check.Repository, judges []check.Checker) (*check.Report, error) {
-	report, err := check.Judge(ctx, repo, locate.New(repo.Files), judges...)
+func judgeNew(ctx context.Context, repo *check.Repository, given *checkInputs, judges []check.Checker) (*check.Report, error) {
+	report, err := check.Judge(ctx, repo, locate.New(repo.Files), given.with(judges)...)
 	if err != nil || repo.Base == nil {
 		return report, err
 	}
-	before, err := check.Judge(ctx, repo.Base, nil, judges...)
+	before, err := check.Judge(ctx, repo.Base, nil, given.base(judges)...)
 	if err != nil {
 		return nil, err
 	}

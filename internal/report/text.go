@@ -18,7 +18,9 @@ func writeText(out *bufio.Writer, r *check.Report, o *Options) error {
 		fmt.Fprintln(out, p.bold(o.group(group[0].Place)))
 		for _, result := range group {
 			writeResult(out, result, p)
-			excerpts.write(out, result.Place, p)
+			if !result.Rule.Sensitive {
+				excerpts.write(out, result.Place, p)
+			}
 			writeDetails(out, result)
 		}
 		fmt.Fprintln(out)
