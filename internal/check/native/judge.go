@@ -88,7 +88,7 @@ func (k kind) guard(f func() outcome) (out outcome) {
 
 // create decodes the object strictly, defaults it and asks its strategy.
 func (k kind) create(ctx context.Context, u *unstructured.Unstructured) outcome {
-	obj, errs := k.decode(u)
+	obj, dropped, errs := k.decode(u)
 	if len(errs) > 0 {
 		return outcome{errs: errs}
 	}
@@ -104,7 +104,10 @@ func (k kind) create(ctx context.Context, u *unstructured.Unstructured) outcome 
 	if errs := rest.ValidateCreate(ctx, obj, k.strategy); len(errs) > 0 {
 		return outcome{errs: errs}
 	}
-	out := outcome{stored: obj, warnings: k.WarningsOnCreate(ctx, obj)}
+	if errs := admission(obj); len(errs) > 0 {
+		return outcome{errs: errs}
+	}
+	out := outcome{stored: obj, warnings: append(dropped, k.WarningsOnCreate(ctx, obj)...)}
 	k.Canonicalize(obj)
 	return out
 }
@@ -121,34 +124,31 @@ func (k kind) update(ctx context.Context, u *unstructured.Unstructured, now, was
 	return outcome{errs: rest.ValidateUpdate(ctx, now, was, k.strategy)}
 }
 
-// decode returns the object in the form that strategies work on.
-func (k kind) decode(u *unstructured.Unstructured) (runtime.Object, field.ErrorList) {
+// decode returns the object in the form that strategies work on, and warnings about fields that get lost on the way: the few
+// that server-side apply lets through, as its schema says nothing about what is in a structure without fields.
+func (k kind) decode(u *unstructured.Unstructured) (obj runtime.Object, dropped []string, errs field.ErrorList) {
 	gvk := u.GroupVersionKind()
 	versioned, err := k.scheme.New(gvk)
 	if err != nil {
-		return nil, field.ErrorList{field.InternalError(nil, err)}
+		return nil, nil, field.ErrorList{field.InternalError(nil, err)}
 	}
 	data, err := json.Marshal(u.Object)
 	if err != nil {
-		return nil, field.ErrorList{field.InternalError(nil, err)}
+		return nil, nil, field.ErrorList{field.InternalError(nil, err)}
 	}
 	strict, err := strictjson.UnmarshalStrict(data, versioned)
 	if err != nil {
-		return nil, field.ErrorList{undecodable(err)}
+		return nil, nil, field.ErrorList{undecodable(err, u.Object)}
 	}
-	if len(strict) > 0 {
-		var errs field.ErrorList
-		for _, e := range strict {
-			errs = append(errs, undeclared(e))
-		}
-		return nil, errs
+	for _, e := range strict {
+		dropped = append(dropped, undeclared(e))
 	}
 	k.scheme.Default(versioned)
 	internal, err := k.scheme.ConvertToVersion(versioned, schema.GroupVersion{Group: gvk.Group, Version: runtime.APIVersionInternal})
 	if err != nil {
-		return nil, field.ErrorList{field.InternalError(nil, err)}
+		return nil, nil, field.ErrorList{field.InternalError(nil, err)}
 	}
-	return internal, nil
+	return internal, dropped, nil
 }
 
 // complete sets what the API server sets on every new object. A constant identity keeps what strategies derive from it the same

@@ -6,8 +6,10 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/kubernetes/pkg/apis/core"
 	"k8s.io/kubernetes/pkg/apis/resource"
+	"k8s.io/pod-security-admission/api"
 )
 
 // prepare does to a new object what the API server does outside of its strategy.
@@ -41,6 +43,15 @@ const (
 	placeholder     = "10.96.0.10"
 	placeholderPort = 32000
 )
+
+// admission is what the admission plugins that every API server runs say of an object, as far as it tells by itself.
+func admission(obj runtime.Object) field.ErrorList {
+	if ns, ok := obj.(*core.Namespace); ok {
+		_, errs := api.PolicyToEvaluate(ns.Labels, api.Policy{})
+		return errs
+	}
+	return nil
+}
 
 // live gives an object what a cluster would have given it since it was created, and a change of it what it would inherit.
 func live(was, now runtime.Object) {

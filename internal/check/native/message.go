@@ -2,10 +2,13 @@ package native
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -115,13 +118,48 @@ func (t teller) secret(err *field.Error) bool {
 	return t.o.GetKind() == "Secret" && strings.HasPrefix(err.Field, "data") && !(isKey && strings.Contains(err.Field, "["+key+"]"))
 }
 
-// undecodable is the error of a document that does not fit its type. The decoder names the type of Go; people do not know it.
-func undecodable(err error) *field.Error {
+// undecodable is the error of a document that does not fit its type, although its shape is right: a number that is too large, a
+// text that is no time. The decoder names the type of Go, which people do not know, and no list elements.
+func undecodable(err error, object map[string]any) *field.Error {
 	text := strings.TrimPrefix(err.Error(), "json: ")
-	if m := misfit.FindStringSubmatch(text); m != nil {
-		return field.TypeInvalid(fieldPath(m[2]), nil, fmt.Sprintf("must be %s, not %s", wanted(m[3]), article(m[1])))
+	m := misfit.FindStringSubmatch(text)
+	if m == nil {
+		return field.TypeInvalid(nil, nil, "cannot be read: "+text)
 	}
-	return field.TypeInvalid(nil, nil, "cannot be read: "+text)
+	names := slices.DeleteFunc(strings.Split(m[2], "."), func(name string) bool {
+		return name == "" || unicode.IsUpper(rune(name[0])) // an embedded structure
+	})
+	path, ok := find(object, names, "")
+	if !ok {
+		path = strings.Join(names, ".")
+	}
+	return field.TypeInvalid(fieldPath(path), nil, fmt.Sprintf("must be %s, not %s", wanted(m[3]), article(m[1])))
+}
+
+// find returns the path of the first number below v that no field takes, following names through all elements of lists.
+func find(v any, names []string, path string) (string, bool) {
+	if list, ok := v.([]any); ok {
+		for i, element := range list {
+			if at, ok := find(element, names, fmt.Sprintf("%s[%d]", path, i)); ok {
+				return at, true
+			}
+		}
+		return "", false
+	}
+	if len(names) == 0 {
+		switch n := v.(type) {
+		case int64:
+			return path, n > math.MaxInt32 || n < math.MinInt32
+		case float64:
+			return path, true
+		}
+		return "", false
+	}
+	fields, ok := v.(map[string]any)
+	if !ok {
+		return "", false
+	}
+	return find(fields[names[0]], names[1:], strings.TrimPrefix(path+"."+names[0], "."))
 }
 
 // misfit takes the decoder's message apart: what was found, the field, the type wanted.
@@ -136,6 +174,8 @@ func wanted(goType string) string {
 		return "a list"
 	case strings.HasPrefix(goType, "map["):
 		return "a mapping"
+	case goType == "int32":
+		return "an integer of 32 bits"
 	case strings.HasPrefix(goType, "int"), strings.HasPrefix(goType, "uint"):
 		return "an integer"
 	case strings.HasPrefix(goType, "float"):
@@ -157,18 +197,21 @@ func article(found string) string {
 	case "bool":
 		return "a boolean"
 	}
+	if found == "number" {
+		return "a larger one or a fraction"
+	}
 	return "a " + found
 }
 
-// undeclared is the error of a strict decoder: an unknown field.
-func undeclared(err error) *field.Error {
+// undeclared is the warning about an unknown field.
+func undeclared(err error) string {
 	text := err.Error()
 	if name, ok := strings.CutPrefix(text, "unknown field "); ok {
 		if name, uerr := strconv.Unquote(name); uerr == nil {
-			return field.TypeInvalid(fieldPath(name), nil, "no such field")
+			return name + ": no such field: the API server leaves it out"
 		}
 	}
-	return field.TypeInvalid(nil, nil, text)
+	return text
 }
 
 // fieldPath makes a path of a text that is one already.

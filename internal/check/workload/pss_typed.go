@@ -8,8 +8,9 @@ import (
 	"github.com/belaycd/belay/internal/check"
 )
 
-// typed returns what Pod Security reads of a pod: to convert all of it would cost more than to judge it. No default of the API
-// server changes a verdict: the only one that comes near, host ports on the network of the host, is refused by that network.
+// typed returns what Pod Security reads of a pod: to convert all of it would cost more than to judge it. Of the defaults of the
+// API server only that of a volume without a source changes a verdict: host ports on the network of the host come near, and are
+// refused by that network.
 func typed(p *check.Pod) (*metav1.ObjectMeta, *corev1.PodSpec, error) {
 	meta, spec := &metav1.ObjectMeta{}, &corev1.PodSpec{}
 	for k, v := range check.MapAt(p.Metadata, "annotations") {
@@ -122,10 +123,16 @@ func leanVolume(v any) any {
 	}
 	out := make(map[string]any, 2)
 	for key, value := range fields {
+		if value == nil {
+			continue
+		}
 		if _, ok := value.(map[string]any); ok && key != "hostPath" {
 			value = map[string]any{}
 		}
 		out[key] = value
+	}
+	if _, named := out["name"]; len(out) == 0 || named && len(out) == 1 {
+		out["emptyDir"] = map[string]any{} // as the API server does where no source is named
 	}
 	return out
 }
