@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"runtime"
 
 	"github.com/belaycd/belay/internal/check"
 	"github.com/belaycd/belay/internal/check/configfile"
 	"github.com/belaycd/belay/internal/check/convention"
 	"github.com/belaycd/belay/internal/check/discover"
+	"github.com/belaycd/belay/internal/check/gitops"
 	"github.com/belaycd/belay/internal/check/locate"
 	"github.com/belaycd/belay/internal/check/native"
 	"github.com/belaycd/belay/internal/check/native/admit"
@@ -19,29 +19,30 @@ import (
 	"github.com/belaycd/belay/internal/check/permission"
 	"github.com/belaycd/belay/internal/check/policy"
 	"github.com/belaycd/belay/internal/check/schema"
+	"github.com/belaycd/belay/internal/check/secret"
 	"github.com/belaycd/belay/internal/check/workload"
 	"github.com/belaycd/belay/internal/cli"
-	"github.com/belaycd/belay/internal/source"
-	"github.com/belaycd/belay/internal/source/local"
 )
 
 // checkers are all that judge a repository.
 func checkers() []check.Checker {
 	return []check.Checker{
 		discover.Checker{},
+		gitops.New(),
 		native.New(),
 		schema.New(),
 		workload.New(),
 		permission.Checker{},
 		network.Checker{},
 		convention.Checker{},
+		secret.New(),
 		policy.New(admit.Server{}),
 	}
 }
 
-// Rules are the rules of all of them, for the documentation.
+// Rules are the rules of all of them and of what is judged when it is given, for the documentation.
 func Rules() (out []check.Rule) {
-	for _, c := range checkers() {
+	for _, c := range append(checkers(), optionalCheckers()...) {
 		out = append(out, c.Rules()...)
 	}
 	return out
@@ -49,30 +50,54 @@ func Rules() (out []check.Rule) {
 
 // Check implements cli.CheckFunc.
 func Check(ctx context.Context, opts cli.CheckOptions) (*check.Report, error) {
-	if opts.Root == "" {
-		opts.Root = "."
-	}
-	dir, err := local.Open(opts.Root)
+	w, err := openWork(ctx, cmp.Or(opts.Root, "."), opts.Paths)
 	if err != nil {
 		return nil, err
 	}
-	defer dir.Close()
-	snapshot, err := dir.Snapshot(ctx, source.Request{}, local.Revision)
+	defer w.close()
+	files, err := w.files(ctx)
 	if err != nil {
 		return nil, err
 	}
 	judges := checkers()
-	config, err := checkConfig(snapshot.FS(), opts, judges)
+	config, err := checkConfig(files, opts, append(judges, optionalCheckers()...))
 	if err != nil {
 		return nil, err
 	}
-	repo, err := discover.Load(ctx, snapshot.FS(), nil, discover.Options{
-		Renderer: newRenderer(runtime.GOMAXPROCS(0), nil, nil), Revision: snapshot.Revision(), Paths: opts.Paths, Config: config,
-	})
+	given, err := openInputs(ctx, w, opts, files, config)
 	if err != nil {
 		return nil, err
 	}
-	return check.Judge(ctx, repo, locate.New(snapshot.FS()), judges...)
+	var base *discover.Base
+	if opts.Base != "" {
+		if base, err = w.base(ctx, opts.Base); err != nil {
+			return nil, err
+		}
+		base.Config = baseConfig(w.root, base.Files, opts, config)
+	}
+	repo, err := w.load(ctx, files, base, opts, config)
+	if err != nil {
+		return nil, err
+	}
+	report, err := judgeNew(ctx, repo, given, judges)
+	if err != nil {
+		return nil, err
+	}
+	report.Root = w.place()
+	return report, writeBaseline(opts.WriteBaseline, report, repo)
+}
+
+// judgeNew judges a repository; with a base, what is new against it.
+func judgeNew(ctx context.Context, repo *check.Repository, given *checkInputs, judges []check.Checker) (*check.Report, error) {
+	report, err := check.Judge(ctx, repo, locate.New(repo.Files), given.with(judges)...)
+	if err != nil || repo.Base == nil {
+		return report, err
+	}
+	before, err := check.Judge(ctx, repo.Base, nil, given.base(judges)...)
+	if err != nil {
+		return nil, err
+	}
+	return report.NewAgainst(before), nil
 }
 
 // checkConfig reads the settings: a file that was named, or that of the repository. Flags count more.

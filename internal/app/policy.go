@@ -2,15 +2,13 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 
-	"sigs.k8s.io/yaml"
-
 	"github.com/belaycd/belay/internal/check"
+	"github.com/belaycd/belay/internal/check/configfile"
 	"github.com/belaycd/belay/internal/check/native/admit"
 	"github.com/belaycd/belay/internal/check/policy"
 	"github.com/belaycd/belay/internal/cli"
@@ -69,16 +67,13 @@ func policyOptions(opts cli.PolicyOptions) (policy.Options, error) {
 		return out, nil
 	}
 	out.Files = os.DirFS(root)
-	var settings struct {
-		Policies     []string `json:"policies"`
-		KubeVersions []string `json:"kubeVersions"`
+	var rules []check.Rule
+	for _, c := range checkers() {
+		rules = append(rules, c.Rules()...)
 	}
-	data, err := fs.ReadFile(out.Files, check.ConfigFile)
-	if err == nil {
-		err = yaml.Unmarshal(data, &settings)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return out, fmt.Errorf("read %s: %w", check.ConfigFile, err)
+	settings, err := configfile.Read(out.Files, rules)
+	if err != nil {
+		return out, fmt.Errorf("read the settings: %w", err)
 	}
 	if out.KubeVersion == "" && len(settings.KubeVersions) > 0 {
 		out.KubeVersion = settings.KubeVersions[0]

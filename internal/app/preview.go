@@ -8,36 +8,40 @@ import (
 	"fmt"
 	"os/exec"
 	"reflect"
-	"runtime"
 	"strings"
 
 	"github.com/belaycd/belay/internal/check"
 	"github.com/belaycd/belay/internal/check/discover"
 	"github.com/belaycd/belay/internal/cli"
-	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/preview"
-	"github.com/belaycd/belay/internal/source"
-	"github.com/belaycd/belay/internal/source/local"
 )
 
 // Preview implements cli.PreviewFunc.
 func Preview(ctx context.Context, opts cli.PreviewOptions) (preview.Input, error) {
 	var in preview.Input
 	root := cmp.Or(opts.Root, ".")
-	dir, err := local.Open(root)
+	w, err := openWork(ctx, root, nil)
 	if err != nil {
 		return in, err
 	}
-	defer dir.Close()
-	snapshot, err := dir.Snapshot(ctx, source.Request{}, local.Revision)
+	defer w.close()
+	files, err := w.files(ctx)
 	if err != nil {
 		return in, err
 	}
-	// Each with a renderer of its own: one that answers from what it kept reads no files, and what is not read would count as a unit.
-	load := func(files source.FS) (*check.Repository, error) {
-		return discover.Load(ctx, files, nil, discover.Options{Renderer: newRenderer(runtime.GOMAXPROCS(0), nil, nil), Revision: local.Revision, KubeVersion: opts.KubeVersion})
+	var base *discover.Base
+	if opts.Base != "" {
+		if base, err = w.base(ctx, opts.Base); err != nil {
+			return in, err
+		}
+		in.BaseName = fmt.Sprintf("%s (%s)", opts.Base, base.Revision.Short())
 	}
-	if in.Head, err = load(snapshot.FS()); err != nil {
+	var judged cli.CheckOptions
+	if opts.KubeVersion != "" {
+		judged.KubeVersions = []string{opts.KubeVersion}
+	}
+	load := func() (*check.Repository, error) { return w.load(ctx, files, base, judged, check.Config{}) }
+	if in.Head, err = load(); err != nil {
 		return in, err
 	}
 	in.HeadName = headName(ctx, root)
@@ -45,20 +49,12 @@ func Preview(ctx context.Context, opts cli.PreviewOptions) (preview.Input, error
 	if _, err := rand.Read(in.Key); err != nil {
 		return in, fmt.Errorf("make the key that masks secrets: %w", err)
 	}
-	if opts.Base == "" {
+	if base == nil {
 		return in, nil
-	}
-	files, revision, err := baseTree(ctx, root, opts.Base)
-	if err != nil {
-		return in, err
-	}
-	in.BaseName = fmt.Sprintf("%s (%s)", opts.Base, source.Revision(revision).Short())
-	if in.Head.Base, err = load(files); err != nil {
-		return in, err
 	}
 	if differs(in.Head, in.Head.Base) {
 		// Once more, to find out what is another value in every render.
-		if in.Again, err = load(snapshot.FS()); err != nil {
+		if in.Again, err = load(); err != nil {
 			return in, err
 		}
 	}
@@ -69,6 +65,9 @@ func Preview(ctx context.Context, opts cli.PreviewOptions) (preview.Input, error
 // differs reports whether any unit of head is not as in base.
 func differs(head, base *check.Repository) bool {
 	for _, u := range head.Units {
+		if u.Unchanged {
+			continue
+		}
 		old := base.Unit(u.Name)
 		if old == nil || len(old.Objects) != len(u.Objects) {
 			return true
@@ -112,34 +111,6 @@ func refusals(ctx context.Context, repo *check.Repository) (func(*check.Object) 
 		return nil, nil
 	}
 	return func(o *check.Object) []string { return said[o] }, nil
-}
-
-// baseLimits bound a repository in memory.
-func baseLimits() source.ArchiveLimits { return source.ArchiveLimits{Bytes: 1 << 30, Files: 500_000} }
-
-// baseTree reads the files below the directory root as they were where HEAD left the revision base, or in base itself where both
-// have no history in common here.
-func baseTree(ctx context.Context, root, base string) (source.FS, string, error) {
-	if strings.HasPrefix(base, "-") {
-		return nil, "", fault.New(fault.Invalid, "%q is no revision", base)
-	}
-	commit, err := gitOutput(ctx, root, "rev-parse", "--verify", "--quiet", "--end-of-options", base+"^{commit}")
-	if err != nil {
-		return nil, "", fault.New(fault.NotFound, "revision %s is not in this clone (%w): fetch it, in a pipeline with the whole history (fetch-depth: 0)", base, err)
-	}
-	revision := strings.TrimSpace(string(commit))
-	if fork, err := gitOutput(ctx, root, "merge-base", revision, "HEAD"); err == nil {
-		revision = strings.TrimSpace(string(fork))
-	}
-	data, err := gitOutput(ctx, root, "archive", "--format=tar", revision)
-	if err != nil {
-		return nil, "", fmt.Errorf("read revision %s: %w", base, err)
-	}
-	tree, err := source.ReadArchive(bytes.NewReader(data), baseLimits())
-	if err != nil {
-		return nil, "", fmt.Errorf("read revision %s: %w", base, err)
-	}
-	return tree, revision, nil
 }
 
 // headName is the commit of the working copy, for people.

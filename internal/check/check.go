@@ -65,6 +65,8 @@ type Rule struct {
 	Why, Fix string
 	// Standards are the items of other catalogues that the rule covers, such as "CIS 5.1.3".
 	Standards []string
+	// Sensitive says that the place of a finding holds a secret: no output shows the line.
+	Sensitive bool
 }
 
 // In returns the severity of the rule in a profile.

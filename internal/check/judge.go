@@ -25,6 +25,8 @@ type Report struct {
 	Unchanged int
 	// Skipped tells what was not judged, and why.
 	Skipped []Skipped
+	// Root is the directory that places are relative to.
+	Root string
 	// Suppressed are results that the team accepts, in the order of Results. They count for nothing.
 	Suppressed []Result
 }
@@ -54,6 +56,21 @@ type Result struct {
 	Fingerprints []string
 	// Suppression says why the result counts for nothing; nil for one that counts.
 	Suppression *Suppression
+}
+
+// NewAgainst returns the report without the results that the base has too: a defect that shows in one more place is new.
+func (r *Report) NewAgainst(base *Report) *Report {
+	known := map[string]bool{}
+	for i := range base.Results {
+		for _, print := range base.Results[i].Fingerprints {
+			known[print] = true
+		}
+	}
+	out := *r
+	out.Results = slices.DeleteFunc(slices.Clone(r.Results), func(result Result) bool {
+		return !slices.ContainsFunc(result.Fingerprints, func(print string) bool { return !known[print] })
+	})
+	return &out
 }
 
 // Judge runs checkers over a repository. An error means that one of them could not judge.

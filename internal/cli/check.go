@@ -28,6 +28,7 @@ type CheckOptions struct {
 	Profile check.Profile
 	// KubeVersions replace those of the repository's settings.
 	KubeVersions []string
+	CheckInputs
 }
 
 // CheckFunc renders and judges a repository in a local directory.
@@ -89,6 +90,7 @@ Exit code 0 says that nothing was found at or above --fail-on, 1 that something 
 	f.StringVar(&opts.Config, "config", "", "file of settings, in place of the repository's "+check.ConfigFile)
 	f.StringVar((*string)(&opts.Profile), "profile", "", "rules that count: default, restricted, cis or nsa")
 	f.StringSliceVar(&opts.KubeVersions, "kube-version", nil, "versions of Kubernetes to judge for, such as 1.37")
+	opts.flags(f)
 	f.StringVar(&opts.Base, "base", "", "report only what is new against this revision")
 	f.BoolVar(&mend.fix, "fix", false, "mend what is mechanical first: API versions that have a successor with the same fields, labels with the name")
 	f.BoolVar(&mend.dryRun, "dry-run", false, "with --fix, show the changes and write nothing")
@@ -100,12 +102,13 @@ func (c *cli) check(ctx context.Context, opts CheckOptions, limit check.Severity
 	if c.Checker == nil {
 		return &Failure{Exit: exitUnjudged, Code: "NoEngine", Err: errors.New("this program was built without the engine that renders and judges")}
 	}
+	opts.Now = c.Now()
 	r, err := c.Checker(ctx, opts)
 	if err != nil {
 		return &Failure{Exit: exitUnjudged, Code: "NotJudged", Err: fmt.Errorf("judge %s: %w", opts.Root, err)}
 	}
 	if mend.fix {
-		written, err := c.fix(opts.Root, r, mend)
+		written, err := c.fix(cmp.Or(r.Root, opts.Root), r, mend)
 		if err != nil {
 			return &Failure{Exit: exitUnjudged, Code: "NotMended", Err: err}
 		}
@@ -116,19 +119,19 @@ func (c *cli) check(ctx context.Context, opts CheckOptions, limit check.Severity
 		}
 	}
 	var files fs.FS // without it there are no excerpts
-	if root, rerr := os.OpenRoot(cmp.Or(opts.Root, ".")); rerr == nil {
+	if root, rerr := os.OpenRoot(cmp.Or(r.Root, opts.Root, ".")); rerr == nil {
 		defer root.Close()
 		files = root.FS()
 	}
 	err = out.write(c.Out, func(w io.Writer, format string) error {
 		return report.Write(w, format, r, report.Options{
-			Version: c.Build.Version, Prefix: prefixOf(opts.Root), Files: files, Colour: format == "text" && c.colour(w), FailOn: limit,
+			Version: c.Build.Version, Prefix: prefixOf(cmp.Or(r.Root, opts.Root)), Files: files, Colour: format == "text" && c.colour(w), FailOn: limit,
 		})
 	})
 	if err != nil {
 		return &Failure{Exit: exitUnjudged, Code: "NotWritten", Err: err}
 	}
-	if r.Worst() >= limit {
+	if opts.WriteBaseline == "" && r.Worst() >= limit {
 		return &Failure{Exit: exitFindings, Code: "Findings"}
 	}
 	return nil

@@ -140,6 +140,10 @@ func New(in Input) (*Preview, error) {
 			p.Skipped = append(p.Skipped, check.Skipped{Unit: mask.Line(name), Why: mask.Line(mask.Values(head.Skipped))})
 			continue
 		}
+		if head != nil && head.Unchanged {
+			p.Same++
+			continue
+		}
 		if base == nil && partOf(in.Head, head) {
 			continue
 		}

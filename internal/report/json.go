@@ -30,9 +30,11 @@ type jsonTool struct {
 }
 
 type jsonJudged struct {
-	Units   int      `json:"units"`
-	Objects int      `json:"objects"`
-	Rules   []string `json:"rules"`
+	Units   int `json:"units"`
+	Objects int `json:"objects"`
+	// Unchanged units are the same at the base revision.
+	Unchanged int      `json:"unchanged"`
+	Rules     []string `json:"rules"`
 }
 
 type jsonCounts struct {
@@ -66,15 +68,16 @@ type jsonObject struct {
 }
 
 type jsonSuppression struct {
-	By     string `json:"by"`
-	Reason string `json:"reason"`
+	By     check.SuppressedBy `json:"by"`
+	Reason string             `json:"reason"`
+	Owner  string             `json:"owner,omitempty"`
 }
 
 func writeJSON(out *bufio.Writer, r *check.Report, o *Options) error {
 	total := count(r.Results)
 	doc := jsonReport{
 		FormatVersion: formatVersion, Tool: jsonTool{Name: "belay", Version: o.Version},
-		Judged:  jsonJudged{Units: r.Units, Objects: r.Objects, Rules: []string{}},
+		Judged:  jsonJudged{Units: r.Units, Objects: r.Objects, Unchanged: r.Unchanged, Rules: []string{}},
 		Counts:  jsonCounts{Errors: total[check.Error], Warnings: total[check.Warning], Notes: total[check.Note], Suppressed: len(r.Suppressed), Skipped: len(r.Skipped)},
 		Results: jsonResults(r.Results, o), Suppressed: jsonResults(r.Suppressed, o), Skipped: []check.Skipped{},
 	}
@@ -99,7 +102,7 @@ func jsonResults(results []check.Result, o *Options) []jsonResult {
 			j.Objects = append(j.Objects, jsonRef(ref))
 		}
 		if s := r.Suppression; s != nil {
-			j.Suppression = &jsonSuppression{By: string(s.By), Reason: mask.Values(s.Reason)}
+			j.Suppression = &jsonSuppression{By: s.By, Reason: mask.Values(s.Reason), Owner: s.Owner}
 		}
 		list = append(list, j)
 	}

@@ -68,6 +68,17 @@ func (o *Options) file(p check.Place) string {
 	return mask.Line(path.Join(o.Prefix, p.File))
 }
 
+// group is what a result is listed below: the file, or what is in none.
+func (o *Options) group(p check.Place) string {
+	if p.File == "" {
+		if p.Commit != "" {
+			return mask.Line(p.Commit)
+		}
+		return "(no file)"
+	}
+	return o.file(p)
+}
+
 func (o *Options) place(p check.Place) string {
 	p.File = o.file(p)
 	return p.String()

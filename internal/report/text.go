@@ -15,10 +15,12 @@ func writeText(out *bufio.Writer, r *check.Report, o *Options) error {
 	p := painter{on: o.Colour}
 	excerpts := newExcerpts(o)
 	for _, group := range byFile(r.Results) {
-		fmt.Fprintln(out, p.bold(o.file(group[0].Place)))
+		fmt.Fprintln(out, p.bold(o.group(group[0].Place)))
 		for _, result := range group {
 			writeResult(out, result, p)
-			excerpts.write(out, result.Place, p)
+			if !result.Rule.Sensitive {
+				excerpts.write(out, result.Place, p)
+			}
 			writeDetails(out, result)
 		}
 		fmt.Fprintln(out)
@@ -31,6 +33,9 @@ func writeText(out *bufio.Writer, r *check.Report, o *Options) error {
 	}
 	total := count(r.Results)
 	fmt.Fprintf(out, "%s: %s of %s judged by %s\n", summary(total, p), plural(r.Objects, "object"), unitsOf(r), plural(len(r.Rules), "rule"))
+	if r.Unchanged > 0 {
+		fmt.Fprintf(out, "%s not judged: the same as before, or not what was asked for\n", plural(r.Unchanged, "unit"))
+	}
 	if next := nextStep(r, o, total); next != "" {
 		fmt.Fprintln(out, next)
 	}
@@ -101,10 +106,11 @@ func byFile(results []check.Result) (groups [][]*check.Result) {
 	at := map[string]int{}
 	for i := range results {
 		r := &results[i]
-		n, seen := at[r.Place.File]
+		key := r.Place.File + "\x00" + r.Place.Commit
+		n, seen := at[key]
 		if !seen {
 			n = len(groups)
-			at[r.Place.File] = n
+			at[key] = n
 			groups = append(groups, nil)
 		}
 		groups[n] = append(groups[n], r)

@@ -39,7 +39,6 @@ func TestMain(m *testing.M) { os.Exit(sandbox.Main(m)) }
 // saying is what a judge says about an object. A server that denies names one policy, whichever it asked first.
 type saying struct {
 	denied, warned []string
-	unsure         []string
 }
 
 // applier is the account that the offline check takes for the sender.

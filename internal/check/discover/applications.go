@@ -58,6 +58,29 @@ func (l *loader) definitions() []defined {
 	return out
 }
 
+// IsRoot reports whether a directory of a tree stands for a repository of its own, such as an example: the paths of its
+// Applications are there, and not at the root.
+func IsRoot(files source.FS, dir string) bool {
+	if clean(dir) == "." {
+		return false
+	}
+	inside := source.Below(files, clean(dir))
+	t, err := walk(inside)
+	if err != nil {
+		return false
+	}
+	l := &loader{files: inside, tree: t, closures: &closures{files: inside, read: map[string]*references{}}, repo: &check.Repository{Projects: map[string]*v1alpha1.AppProject{}}}
+	outside := &closures{files: files}
+	for _, d := range l.definitions() {
+		for _, src := range d.app.Spec.GetSources() {
+			if at := clean(src.Path); src.Path != "" && at != "." && l.closures.isDir(at) && !outside.isDir(at) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // definition keeps an AppProject and returns an Application.
 func (l *loader) definition(u *unstructured.Unstructured) *v1alpha1.Application {
 	switch u.GroupVersionKind().GroupKind() {

@@ -106,6 +106,7 @@ func newLoader(files source.FS, opts Options) (*loader, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.without(opts.Config.Policies)
 	l := &loader{files: files, opts: opts, tree: t, closures: &closures{files: files, read: map[string]*references{}}, apps: map[string]bool{}, rendered: map[string]bool{}, problems: map[string]*check.Unreadable{},
 		repo: &check.Repository{Files: files, Projects: map[string]*v1alpha1.AppProject{}, Config: opts.Config, Revisions: opts.Revisions}}
 	for _, u := range opts.URLs {

@@ -53,10 +53,10 @@ func (c *Checker) Check(ctx context.Context, repo *check.Repository, report func
 }
 
 func minorOf(repo *check.Repository) (*version.Version, error) {
-	if len(repo.KubeVersions) == 0 {
-		return parseMinor("")
+	for _, v := range slices.Concat(repo.KubeVersions, repo.Config.KubeVersions) {
+		return parseMinor(v)
 	}
-	return parseMinor(repo.KubeVersions[0])
+	return parseMinor("")
 }
 
 // judge is the judgement of one repository.
@@ -81,6 +81,9 @@ type view struct {
 func (j *judge) run(ctx context.Context) error {
 	var objects []*check.Object
 	for _, u := range j.repo.Units {
+		if u.Context { // its findings are not told
+			continue
+		}
 		if len(u.Objects) > 0 && j.views[u.Cluster] == nil {
 			j.views[u.Cluster] = j.view(u.Cluster)
 		}
@@ -238,7 +241,12 @@ func (j *judge) tellDoubts() {
 		if d.count > 1 {
 			what = fmt.Sprintf("%s and %d more are not judged", d.first.Ref, d.count-1)
 		}
-		j.unsure(key.policy.from, "spec", check.Warning, fmt.Sprintf("policy %s: %s; %s", key.policy.Name, key.why, what))
+		text := fmt.Sprintf("policy %s: %s; %s", key.policy.Name, key.why, what)
+		if from := key.policy.from; from.object != nil && from.object.Unit.Context { // findings about it are not told
+			j.report(check.Finding{Rule: ruleUnsure, Object: d.first, Message: text})
+			continue
+		}
+		j.unsure(key.policy.from, "spec", check.Warning, text)
 	}
 }
 

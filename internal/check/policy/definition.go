@@ -1,15 +1,18 @@
 package policy
 
 import (
+	stdjson "encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	v1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/json"
 
 	"github.com/belaycd/belay/internal/check"
 )
@@ -75,25 +78,23 @@ func readBinding(u *unstructured.Unstructured) (*v1.ValidatingAdmissionPolicyBin
 	return b, nil
 }
 
-func decode(u *unstructured.Unstructured, into runtime.Object) error {
+func decode(u *unstructured.Unstructured, into any) error {
 	switch version := u.GroupVersionKind().Version; version {
 	case "v1", "v1beta1", "v1alpha1": // one shape in all of them
 	default:
 		return fmt.Errorf("apiVersion: version %s of %s is not known: one of v1, v1beta1, v1alpha1", version, u.GetKind())
 	}
-	content := u.DeepCopy().Object
+	content := maps.Clone(u.Object)
 	delete(content, "status")
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(content, into, true); err != nil {
-		if strict, ok := runtime.AsStrictDecodingError(err); ok {
-			var texts []string
-			for _, e := range strict.Errors() {
-				texts = append(texts, e.Error())
-			}
-			return fmt.Errorf("%s", strings.Join(texts, "; "))
-		}
+	data, err := stdjson.Marshal(content)
+	if err != nil {
 		return err
 	}
-	return nil
+	unknown, err := json.UnmarshalStrict(data, into)
+	if err != nil {
+		return errors.New(strings.TrimPrefix(err.Error(), "json: "))
+	}
+	return errors.Join(unknown...)
 }
 
 // complete sets the defaults of the API.

@@ -57,20 +57,23 @@ func Lint(ctx context.Context, server Server, opts Options) ([]Flaw, error) {
 func lintTypes(checker *validating.TypeChecker, d *definition) (out []Flaw) {
 	types := checker.CreateContext(d.ValidatingAdmissionPolicy)
 	all, messages := expressions(d.ValidatingAdmissionPolicy)
-	seen := map[Flaw]bool{}
 	for _, e := range slices.Concat(variables(d.ValidatingAdmissionPolicy), all, messages) {
+		kinds := map[issue][]string{}
+		var order []issue
 		for _, result := range checker.CheckExpression(types, e.GetExpression()) {
 			err := result.Issues
 			if err == nil {
 				err = result.Err
 			}
-			for _, issue := range issues(err.Error()) {
-				f := Flaw{d.from.file.inside(e.path, issue.line), check.Warning, fmt.Sprintf("policy %s: %s: %s: %s", d.Name, e.path, result.GVK.Kind, issue.text)}
-				if !seen[f] {
-					seen[f] = true
-					out = append(out, f)
+			for _, i := range issues(err.Error()) {
+				if kinds[i] == nil {
+					order = append(order, i)
 				}
+				kinds[i] = append(kinds[i], result.GVK.Kind)
 			}
+		}
+		for _, i := range order {
+			out = append(out, Flaw{d.from.file.inside(e.path, i.line), check.Warning, fmt.Sprintf("policy %s: %s: for %s: %s", d.Name, e.path, strings.Join(kinds[i], ", "), i.text)})
 		}
 	}
 	return out

@@ -48,11 +48,6 @@ type uses struct {
 	validations []use
 }
 
-// namespace reports whether the namespace matters. Conditions of a match never see it.
-func (u *uses) namespace() bool {
-	return u.annotations.namespace || slices.ContainsFunc(u.validations, func(v use) bool { return v.namespace })
-}
-
 // findUses reads the expressions of a policy. One that cannot be parsed refers to nothing; it fails for that reason.
 func findUses(p *v1.ValidatingAdmissionPolicy, env *cel.Env) (out uses) {
 	variables := map[string]use{}

@@ -100,8 +100,7 @@ func searchFile(repo *check.Repository, name string, s *scanner, told []string, 
 	if len(found) == 0 {
 		return
 	}
-	found = news(repo, name, text, found)
-	counts := map[string]int{}
+	found, counts := news(repo, s, name, text, found)
 	for _, m := range found {
 		if sealed(text, m) {
 			continue
@@ -154,14 +153,19 @@ func unchanged(repo *check.Repository, name string) bool {
 	return err == nil && is == was
 }
 
-// news leaves out what is on lines that the base revision of the file has too.
-func news(repo *check.Repository, name, text string, found []match) []match {
+// news leaves out what is on lines that the base revision of the file has too. It also counts what that revision holds of every
+// pattern: what is new is numbered after it, so that it is never taken for what was there.
+func news(repo *check.Repository, s *scanner, name, text string, found []match) (left []match, counts map[string]int) {
+	counts = map[string]int{}
 	if repo.Base == nil {
-		return found
+		return found, counts
 	}
 	before, err := fs.ReadFile(repo.Base.Files, name)
 	if err != nil {
-		return found
+		return found, counts
+	}
+	for _, m := range s.scan(string(before)) {
+		counts[m.pattern]++
 	}
 	lines := map[string]bool{}
 	for line := range strings.SplitSeq(string(before), "\n") {
@@ -179,5 +183,5 @@ func news(repo *check.Repository, name, text string, found []match) []match {
 			}
 		}
 		return true
-	})
+	}), counts
 }

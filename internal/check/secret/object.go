@@ -30,7 +30,8 @@ func (s *scanner) secretObject(o *check.Object, gens *generators, repo *check.Re
 			if exempt(value) || exempt(raw) || harmlessKey(key, value) || argo && !argoCredential(key) || generated(o, repo, raw, value) {
 				continue
 			}
-			f := check.Finding{Rule: plaintext, Path: check.Join(field, key), Message: fmt.Sprintf("Secret %s holds the value of %s", o.GetName(), key)}
+			path, key := s.shown(field, key)
+			f := check.Finding{Rule: plaintext, Path: path, Message: fmt.Sprintf("Secret %s holds the value of %s", o.GetName(), key)}
 			if configuration(key, value) && !s.holdsCredential(value) {
 				f.Message += ", a configuration in which no credential is seen"
 				f.Severity = check.Note
@@ -145,7 +146,9 @@ func (s *scanner) configMap(o *check.Object, gens *generators, tell teller) {
 	values, _ := o.Object["data"].(map[string]any)
 	for _, key := range sortedKeys(values) {
 		value, _ := values[key].(string)
+		at, _ := s.shown("data", key)
 		report := func(what, path string, secrets ...string) {
+			_, key := s.shown("data", key)
 			f := check.Finding{Rule: inConfigMap, Path: path, Message: fmt.Sprintf("ConfigMap %s holds %s in %s", o.GetName(), what, key)}
 			if g := gens.of(o); g != nil {
 				f.Place = g.place(key)
@@ -155,12 +158,12 @@ func (s *scanner) configMap(o *check.Object, gens *generators, tell teller) {
 		}
 		if !strings.Contains(strings.TrimSpace(value), "\n") {
 			if what, secret, ok := s.credential(key, value); ok {
-				report(what, check.Join("data", key), value, secret)
+				report(what, at, value, secret)
 			}
 			continue
 		}
 		for i, m := range s.scan(value) {
-			path := check.Join("data", key)
+			path := at
 			if i > 0 { // the path tells several in one text apart
 				path += fmt.Sprintf("[%d]", i)
 			}
@@ -190,6 +193,14 @@ func (s *scanner) credential(name, value string) (what, secret string, ok bool) 
 		return "", "", false
 	}
 	return "a credential", value, true
+}
+
+// shown returns the path of a key and its name as they may be shown: somebody may have put a credential in place of a key.
+func (s *scanner) shown(field, key string) (path, name string) {
+	if len(s.scan(key)) > 0 {
+		return field, "a key that is a credential itself"
+	}
+	return check.Join(field, key), key
 }
 
 func sortedKeys(m map[string]any) []string {

@@ -27,22 +27,22 @@ const (
 func (Checker) Rules() []check.Rule {
 	const rotate = " What was committed is known: replace the credential itself too, its removal from the files does not take it out of the history."
 	return []check.Rule{{
-		ID: plaintext, Title: "Secret whose values stand in the repository", Severity: check.Error,
+		ID: plaintext, Sensitive: true, Title: "Secret whose values stand in the repository", Severity: check.Error,
 		Why:       "Base64 is no encryption: whoever can read the repository, a clone or a backup of it has the credential, for as long as it is valid.",
 		Fix:       "Keep the value outside and refer to it: an ExternalSecret, a SealedSecret, SOPS, or a placeholder that is filled in at sync." + rotate,
 		Standards: []string{"CIS 5.4.2", "NSA C-0012"},
 	}, {
-		ID: inEnv, Title: "credential in the environment or the arguments of a container", Severity: check.Error,
+		ID: inEnv, Sensitive: true, Title: "credential in the environment or the arguments of a container", Severity: check.Error,
 		Why:       "A literal in a pod is shown to everyone who may read pods, and stands in the repository, in events and in crash reports.",
 		Fix:       "Read it from a Secret: valueFrom.secretKeyRef, or better a file of a mounted Secret." + rotate,
 		Standards: []string{"NSA C-0012", "kube-linter env-var-secret", "polaris sensitiveContainerEnvVar"},
 	}, {
-		ID: inConfigMap, Title: "credential in a ConfigMap", Severity: check.Error,
+		ID: inConfigMap, Sensitive: true, Title: "credential in a ConfigMap", Severity: check.Error,
 		Why:       "ConfigMaps are read by far more people and programs than Secrets, are not encrypted at rest, and stand in the repository.",
 		Fix:       "Move the value to a Secret that is filled from outside the repository." + rotate,
 		Standards: []string{"NSA C-0012", "polaris sensitiveConfigmapContent"},
 	}, {
-		ID: byPattern, Title: "credential in a file", Severity: check.Error,
+		ID: byPattern, Sensitive: true, Title: "credential in a file", Severity: check.Error,
 		Why: "The text has the form of a credential that is of use to whoever reads it.",
 		Fix: "Take it out of the file." + rotate + " Where it is none, an exception for the file says why.",
 	}, {

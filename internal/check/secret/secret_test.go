@@ -5,6 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/tools/txtar"
+
+	"github.com/belaycd/belay/internal/check"
 	"github.com/belaycd/belay/internal/check/checktest"
 )
 
@@ -113,4 +116,31 @@ func FuzzScan(f *testing.F) {
 			end = m.end
 		}
 	})
+}
+
+// TestNewIsNotOld: a credential that takes the place of an old one, or stands before it, has a fingerprint that the base revision
+// does not have: it would be left out as known.
+func TestNewIsNotOld(t *testing.T) {
+	const old, fresh = "psql postgres://a:open-sesame-9@db.example.com/a\n", "psql postgres://a:open-sesame-8@db.example.com/a\n"
+	for name, text := range map[string]string{"Before": fresh + old, "Instead": fresh, "After": old + fresh} {
+		c, err := checktest.Parse(txtar.Parse([]byte("-- base/a.sh --\n" + old + "-- a.sh --\n" + text + "-- want --\n")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		repo, err := c.Load(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, err := check.Judge(t.Context(), repo.Base, nil, New())
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, err := check.Judge(t.Context(), repo, nil, New())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(before.Results) != 1 || len(after.Results) != 1 || before.Results[0].Fingerprint == after.Results[0].Fingerprint {
+			t.Errorf("%s: %+v\n%+v", name, before.Results, after.Results)
+		}
+	}
 }

@@ -190,7 +190,7 @@ func (p *pod) baseline(c control, report func(check.Finding)) {
 
 // spareHostPath reports whether sensitive-hostpath tells of a volume, and tells it more exactly.
 func (w *work) spareHostPath(volume map[string]any) bool {
-	if s, ok := w.config.Severities[sensitiveHostPath().ID]; ok && s == check.Off {
+	if s, ok := w.config.Severities[sensitiveID]; ok && s == check.Off {
 		return false
 	}
 	return w.sensitive(volume) != ""

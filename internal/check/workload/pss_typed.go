@@ -21,6 +21,15 @@ func typed(p *check.Pod) (*metav1.ObjectMeta, *corev1.PodSpec, error) {
 			meta.Annotations[k] = text
 		}
 	}
+	if quick, ok := quickly(p); ok {
+		return meta, quick, nil
+	}
+	err := convert(p, spec)
+	return meta, spec, err
+}
+
+// convert reads any pod by the types of Kubernetes.
+func convert(p *check.Pod, spec *corev1.PodSpec) error {
 	lean := pick(p.Spec, "securityContext", "hostNetwork", "hostPID", "hostIPC", "hostUsers", "os", "volumes")
 	for _, list := range []string{"initContainers", "containers", "ephemeralContainers"} {
 		v, ok := p.Spec[list]
@@ -45,8 +54,7 @@ func typed(p *check.Pod) (*metav1.ObjectMeta, *corev1.PodSpec, error) {
 		}
 		lean["volumes"] = out
 	}
-	err := runtime.DefaultUnstructuredConverter.FromUnstructured(lean, spec)
-	return meta, spec, err
+	return runtime.DefaultUnstructuredConverter.FromUnstructured(lean, spec)
 }
 
 // pick returns the fields of those names.

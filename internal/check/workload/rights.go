@@ -102,10 +102,12 @@ func sensitiveDirs() (trees, exact []string) {
 		[]string{"/", "/var", "/var/run", "/run", "/var/lib", "/var/lib/kubelet", "/var/lib/docker", "/var/lib/containerd", "/sys", "/dev", "/usr", "/bin", "/sbin", "/lib"}
 }
 
+const sensitiveID = "sensitive-hostpath"
+
 func sensitiveHostPath() rule {
 	return rule{
 		Rule: check.Rule{
-			ID: "sensitive-hostpath", Title: "way from a pod to the whole node", Severity: check.Error,
+			ID: sensitiveID, Title: "way from a pod to the whole node", Severity: check.Error,
 			Why: "The socket of the container runtime, and write access to the node's own directories, are root on the node, and with it every secret of every pod on it.",
 			Fix: "Remove the volume, or mount it with readOnly: true in every container. For a socket there is no safe way: use the API server instead.",
 			Standards: []string{"PSS baseline: HostPath Volumes", "kube-linter docker-sock", "kube-linter sensitive-host-mounts", "KSV-0006",

@@ -40,7 +40,7 @@ func (f *fsys) ContentID(name string) (string, error) {
 	if f.top.lfs {
 		id += " with LFS" // what a pointer stands for, in the place of its text
 	}
-	if f.flat && e.isDir() {
+	if f.flat && e.isDir() && !f.top.repo.readOnly {
 		id += " without submodules" // below it there is less than git's name says
 	}
 	return id, nil

@@ -25,6 +25,9 @@ var errDamaged = errors.New("mirror is damaged")
 
 // update brings the mirror and our knowledge of the refs up to date with one fetch. It runs in r.fetches only.
 func (r *repo) update(ctx context.Context) error {
+	if r.readOnly {
+		return fault.New(fault.Internal, "fetch %s: it is not a mirror", r.remote.path)
+	}
 	r.mu.Lock()
 	ready, damaged := r.ready, r.damaged
 	r.mu.Unlock()
@@ -137,6 +140,9 @@ func (r *repo) cloned() int {
 // repair asks for a new clone because an object that must be there is not, or cannot be read, in the clone of that
 // number. Who finds the damage after others have had it mended only has to read again.
 func (r *repo) repair(ctx context.Context, clone int) error {
+	if r.readOnly {
+		return fault.New(fault.NotFound, "%s lacks an object that a commit names, or cannot read it; fetch it, or run git fsck there", r.remote.path)
+	}
 	r.mu.Lock()
 	if r.clones != clone {
 		r.mu.Unlock()

@@ -33,6 +33,9 @@ type repo struct {
 	scope  string // the project that they are limited to
 	dir    string // the mirror
 
+	// readOnly says that dir is not ours: nothing is fetched, mended or removed.
+	readOnly bool
+
 	looks   flight.Flight // ls-remote, or a fetch for a caller who wants news
 	fetches flight.Flight // everything that changes the mirror
 
