@@ -25,7 +25,7 @@ import (
 
 // optionalCheckers are those that judge what is given besides the tree, with nothing given: for the names of their rules.
 func optionalCheckers() []check.Checker {
-	return []check.Checker{commit.New(nil, nil), evidence.New(nil, time.Time{}), waive.New(waive.Options{})}
+	return []check.Checker{commit.New(nil, nil), evidence.New(nil, time.Time{}), clusterChecker{}, waive.New(waive.Options{})}
 }
 
 // checkInputs are what was given besides the tree.
@@ -33,12 +33,14 @@ type checkInputs struct {
 	commits *commit.Checker
 	// images is nil unless there is evidence, or the settings ask for some.
 	images *evidence.Checker
-	waive  waive.Options
+	// cluster asks the cluster, if there is one to ask.
+	cluster clusterChecker
+	waive   waive.Options
 }
 
 // openInputs reads what was given besides the tree.
 func openInputs(ctx context.Context, w *work, opts cli.CheckOptions, files fs.FS, config check.Config) (*checkInputs, error) {
-	in := &checkInputs{waive: waive.Options{Now: opts.Now, Partial: len(w.paths) > 0 || opts.Base != ""}}
+	in := &checkInputs{cluster: clusterChecker{opts.Cluster}, waive: waive.Options{Now: opts.Now, Partial: len(w.paths) > 0 || opts.Base != ""}}
 	var commits []commit.Commit
 	var err error
 	if opts.Commits != "" {
@@ -68,10 +70,11 @@ func openInputs(ctx context.Context, w *work, opts cli.CheckOptions, files fs.FS
 
 // with returns the checkers of a revision that is to be merged: those of its tree, and those of what was given besides.
 func (in *checkInputs) with(judges []check.Checker) []check.Checker {
-	return append(in.base(judges), in.commits)
+	return append(in.base(judges), in.commits, in.cluster)
 }
 
-// base returns the checkers of the base revision: messages of commits are no part of it.
+// base returns the checkers of the base revision: messages of commits are no part of it, and no cluster is
+// asked.
 func (in *checkInputs) base(judges []check.Checker) []check.Checker {
 	out := slices.Clone(judges)
 	if in.images != nil {

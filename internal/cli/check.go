@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"k8s.io/client-go/rest"
 
 	"github.com/belaycd/belay/internal/check"
 	"github.com/belaycd/belay/internal/report"
@@ -28,6 +29,8 @@ type CheckOptions struct {
 	Profile check.Profile
 	// KubeVersions replace those of the repository's settings.
 	KubeVersions []string
+	// Cluster is asked for a dry run of every object; nil for none.
+	Cluster *rest.Config
 	CheckInputs
 }
 
@@ -43,13 +46,14 @@ const (
 func (c *cli) checkCommand() *cobra.Command {
 	var opts CheckOptions
 	var failOn string
+	var dryRun bool
 	var out outputs
 	var mend fixFlags
 	cmd := &cobra.Command{
 		Use:   "check [PATH]",
 		Short: "Judge the manifests of a repository before they are merged",
 		Long: `Judge the manifests of a repository before they are merged. Applications, kustomizations, charts and plain directories are found,
-rendered by the renderer that deploys them, and judged. No cluster and no network is needed.
+rendered by the renderer that deploys them, and judged. No cluster and no network is needed, unless --server-dry-run asks for one.
 
 Exit code 0 says that nothing was found at or above --fail-on, 1 that something was, 2 that it could not be judged.`,
 		Example: `  # the repository that this directory is in
@@ -81,6 +85,13 @@ Exit code 0 says that nothing was found at or above --fail-on, 1 that something 
 			if !mend.fix && (mend.dryRun || mend.sortKeys) {
 				return usageError("--dry-run and --sort-keys belong to --fix")
 			}
+			if dryRun {
+				config, err := c.restConfig()
+				if err != nil {
+					return &Failure{Exit: exitUnjudged, Code: "NotJudged", Err: fmt.Errorf("--server-dry-run: %w", err)}
+				}
+				opts.Cluster = config
+			}
 			return c.check(cmd.Context(), opts, limit, mend, &out)
 		},
 	}
@@ -91,6 +102,7 @@ Exit code 0 says that nothing was found at or above --fail-on, 1 that something 
 	f.StringVar((*string)(&opts.Profile), "profile", "", "rules that count: default, restricted, cis or nsa")
 	f.StringSliceVar(&opts.KubeVersions, "kube-version", nil, "versions of Kubernetes to judge for, such as 1.37")
 	opts.flags(f)
+	f.BoolVar(&dryRun, "server-dry-run", false, "ask the cluster of the kubeconfig too, by a server-side dry run of every object; nothing is written")
 	f.StringVar(&opts.Base, "base", "", "report only what is new against this revision")
 	f.BoolVar(&mend.fix, "fix", false, "mend what is mechanical first: API versions that have a successor with the same fields, labels with the name")
 	f.BoolVar(&mend.dryRun, "dry-run", false, "with --fix, show the changes and write nothing")
