@@ -13,6 +13,9 @@ import (
 // maxLeftover bounds what is read of one directory.
 const maxLeftover = 64 << 20
 
+// maxGlob is how many names fit into a glob, which has a limit of its own.
+const maxGlob = 15
+
 // bare returns the spec of a directory that no Application renders.
 func (l *loader) bare(dir string, src v1alpha1.ApplicationSource) render.Spec {
 	src.Path = dir
@@ -116,9 +119,12 @@ func (l *loader) leftovers() {
 		if slices.ContainsFunc(l.jobs, func(j *job) bool { return j.unit.Name == dir }) {
 			name += " (the rest)"
 		}
-		spec := l.bare(dir, v1alpha1.ApplicationSource{Directory: &v1alpha1.ApplicationSourceDirectory{Include: "{" + strings.Join(quoted(names), ",") + "}"}})
-		spec.Options.MaxDirectoryBytes = maxLeftover
-		j := &job{unit: &check.Unit{Name: name, Kind: check.FromDirectory, Path: dir}, specs: []render.Spec{spec}, closure: newClosure()}
+		j := &job{unit: &check.Unit{Name: name, Kind: check.FromDirectory, Path: dir}, closure: newClosure()}
+		for part := range slices.Chunk(quoted(names), maxGlob) {
+			spec := l.bare(dir, v1alpha1.ApplicationSource{Directory: &v1alpha1.ApplicationSourceDirectory{Include: "{" + strings.Join(part, ",") + "}"}})
+			spec.Options.MaxDirectoryBytes = maxLeftover
+			j.specs = append(j.specs, spec)
+		}
 		for _, base := range names {
 			j.closure.files[path.Join(dir, base)] = true
 			j.closure.open = j.closure.open || path.Ext(base) == ".jsonnet" // imports may name anything

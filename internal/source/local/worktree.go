@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/source"
@@ -111,7 +112,7 @@ func (w *worktree) id(name string) (string, error) {
 	}
 	info, err := w.Stat(name)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		w.ids[name] = ""
 		return "", nil
 	case err != nil:
