@@ -13,8 +13,22 @@ import (
 // maxLeftover bounds what is read of one directory.
 const maxLeftover = 64 << 20
 
-// maxGlob is how many names fit into a glob, which has a limit of its own.
-const maxGlob = 15
+// maxGlob is how long a glob can be, in bytes, and a little less.
+const maxGlob = 3800
+
+// globs returns globs that match the names.
+func globs(names []string) (out []string) {
+	for len(names) > 0 {
+		n, size := 0, 0
+		for n < len(names) && (n == 0 || size+len(names[n]) < maxGlob) {
+			size += len(names[n]) + 1
+			n++
+		}
+		out = append(out, "{"+strings.Join(names[:n], ",")+"}")
+		names = names[n:]
+	}
+	return out
+}
 
 // bare returns the spec of a directory that no Application renders.
 func (l *loader) bare(dir string, src v1alpha1.ApplicationSource) render.Spec {
@@ -109,7 +123,7 @@ func (l *loader) leftovers() {
 		all.join(j.closure)
 	}
 	for _, name := range slices.Concat(l.tree.manifests, l.tree.programs) {
-		if f := l.tree.look(name); path.Ext(name) != ".jsonnet" && !f.manifest || all.covers(name) || l.problem(name) != nil {
+		if f := l.tree.look(name); path.Ext(name) != ".jsonnet" && !f.manifest || all.covers(name) {
 			continue
 		}
 		byDir[path.Dir(name)] = append(byDir[path.Dir(name)], path.Base(name))
@@ -120,8 +134,8 @@ func (l *loader) leftovers() {
 			name += " (the rest)"
 		}
 		j := &job{unit: &check.Unit{Name: name, Kind: check.FromDirectory, Path: dir}, closure: newClosure()}
-		for part := range slices.Chunk(quoted(names), maxGlob) {
-			spec := l.bare(dir, v1alpha1.ApplicationSource{Directory: &v1alpha1.ApplicationSourceDirectory{Include: "{" + strings.Join(part, ",") + "}"}})
+		for _, part := range globs(quoted(names)) {
+			spec := l.bare(dir, v1alpha1.ApplicationSource{Directory: &v1alpha1.ApplicationSourceDirectory{Include: part}})
 			spec.Options.MaxDirectoryBytes = maxLeftover
 			j.specs = append(j.specs, spec)
 		}
