@@ -87,11 +87,11 @@ func (w *work) close() {
 // files is the working tree without what git ignores.
 func (w *work) files(ctx context.Context) (source.FS, error) {
 	if w.git == nil {
-		snapshot, err := w.tree.Snapshot(ctx, source.Request{}, local.Revision)
+		names, err := w.tree.Files()
 		if err != nil {
 			return nil, err
 		}
-		return snapshot.FS(), nil
+		return w.tree.Worktree(names)
 	}
 	names, err := w.git.Files(ctx)
 	if err != nil {

@@ -13,6 +13,23 @@ import (
 // maxLeftover bounds what is read of one directory.
 const maxLeftover = 64 << 20
 
+// maxGlob is how long a glob can be, in bytes, and a little less.
+const maxGlob = 3800
+
+// globs returns globs that match the names.
+func globs(names []string) (out []string) {
+	for len(names) > 0 {
+		n, size := 0, 0
+		for n < len(names) && (n == 0 || size+len(names[n]) < maxGlob) {
+			size += len(names[n]) + 1
+			n++
+		}
+		out = append(out, "{"+strings.Join(names[:n], ",")+"}")
+		names = names[n:]
+	}
+	return out
+}
+
 // bare returns the spec of a directory that no Application renders.
 func (l *loader) bare(dir string, src v1alpha1.ApplicationSource) render.Spec {
 	src.Path = dir
@@ -106,7 +123,7 @@ func (l *loader) leftovers() {
 		all.join(j.closure)
 	}
 	for _, name := range slices.Concat(l.tree.manifests, l.tree.programs) {
-		if f := l.tree.look(name); path.Ext(name) != ".jsonnet" && !f.manifest || all.covers(name) || l.problem(name) != nil {
+		if f := l.tree.look(name); path.Ext(name) != ".jsonnet" && !f.manifest || all.covers(name) {
 			continue
 		}
 		byDir[path.Dir(name)] = append(byDir[path.Dir(name)], path.Base(name))
@@ -116,9 +133,12 @@ func (l *loader) leftovers() {
 		if slices.ContainsFunc(l.jobs, func(j *job) bool { return j.unit.Name == dir }) {
 			name += " (the rest)"
 		}
-		spec := l.bare(dir, v1alpha1.ApplicationSource{Directory: &v1alpha1.ApplicationSourceDirectory{Include: "{" + strings.Join(quoted(names), ",") + "}"}})
-		spec.Options.MaxDirectoryBytes = maxLeftover
-		j := &job{unit: &check.Unit{Name: name, Kind: check.FromDirectory, Path: dir}, specs: []render.Spec{spec}, closure: newClosure()}
+		j := &job{unit: &check.Unit{Name: name, Kind: check.FromDirectory, Path: dir}, closure: newClosure()}
+		for _, part := range globs(quoted(names)) {
+			spec := l.bare(dir, v1alpha1.ApplicationSource{Directory: &v1alpha1.ApplicationSourceDirectory{Include: part}})
+			spec.Options.MaxDirectoryBytes = maxLeftover
+			j.specs = append(j.specs, spec)
+		}
 		for _, base := range names {
 			j.closure.files[path.Join(dir, base)] = true
 			j.closure.open = j.closure.open || path.Ext(base) == ".jsonnet" // imports may name anything

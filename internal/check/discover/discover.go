@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -86,6 +87,8 @@ type loader struct {
 	jobs     []*job
 	apps     map[string]bool // names of Applications that are jobs
 	rendered map[string]bool // jobs whose render was looked through for Applications
+	// mu guards problems, and the facts of the tree, while renders run.
+	mu       sync.Mutex
 	problems map[string]*check.Unreadable
 }
 
@@ -97,6 +100,8 @@ type job struct {
 	// lenient says that a chart which wants other values than its own is not wrong.
 	lenient bool
 	done    bool
+	// broken says that files were left out, because they cannot be read.
+	broken bool
 	// same says that the unit is the same at the base revision; nil until that is known.
 	same *bool
 }

@@ -42,7 +42,8 @@ func (l *loader) one(ctx context.Context, j *job) {
 	seen := &reads{FS: l.files}
 	for _, spec := range j.specs {
 		m, err := l.opts.Renderer.Render(ctx, seen, spec)
-		if broken := l.unreadable(spec, err); len(broken) > 0 {
+		if broken := l.unreadable(j, spec, err); len(broken) > 0 {
+			j.broken = true
 			spec.Revision += " without what is broken"
 			m, err = l.opts.Renderer.Render(ctx, &without{FS: seen, names: broken}, spec)
 		}
@@ -123,7 +124,7 @@ func (l *loader) template(u *check.Unit, name string) string {
 
 // unreadable returns the files of a plain directory that make its render fail because they are no YAML, so that the rest of it
 // can be judged.
-func (l *loader) unreadable(spec render.Spec, err error) map[string]bool {
+func (l *loader) unreadable(j *job, spec render.Spec, err error) map[string]bool {
 	if err == nil || !fault.Is(err, fault.Invalid) || spec.Source.Helm != nil || spec.Source.Kustomize != nil || spec.Source.Plugin != nil {
 		return nil
 	}
@@ -131,10 +132,11 @@ func (l *loader) unreadable(spec render.Spec, err error) map[string]bool {
 	if l.closures.isKustomization(dir) || l.closures.exists(path.Join(dir, "Chart.yaml")) {
 		return nil
 	}
-	covers := l.closures.of(spec)
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	out := map[string]bool{}
 	for _, name := range l.tree.manifests {
-		if covers.covers(name) && l.problem(name) != nil {
+		if j.closure.covers(name) && l.problem(name) != nil {
 			out[name] = true
 		}
 	}

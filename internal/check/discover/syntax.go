@@ -120,17 +120,30 @@ func column(data []byte, line int, why string) (int, string) {
 // syntax notes the files that cannot be read, with the units that want them. A template that no unit wants is for a program that
 // is not known here.
 func (l *loader) syntax() {
+	var failed []*job
+	for _, j := range l.jobs {
+		if j.broken || j.unit.Err != nil {
+			failed = append(failed, j)
+		}
+	}
 	for _, name := range l.tree.manifests {
+		var users []*check.Unit
+		deployed := false
+		for _, j := range failed {
+			if j.closure.covers(name) {
+				users = append(users, j.unit)
+				deployed = deployed || j.unit.Kind != check.FromDirectory
+			}
+		}
+		if len(users) == 0 && l.tree.look(name).large == 0 {
+			continue // what has been read is no problem
+		}
 		p := l.problem(name)
 		if p == nil {
 			continue
 		}
-		for _, j := range l.jobs {
-			if j.closure.covers(name) {
-				p.Units = append(p.Units, j.unit)
-			}
-		}
-		if len(p.Units) == 0 && l.tree.look(name).braces {
+		p.Units = users
+		if !deployed && l.tree.look(name).braces {
 			l.repo.Units = append(l.repo.Units, &check.Unit{Name: name, Kind: check.FromDirectory, Path: name, Skipped: "it is a template that nothing here renders"})
 			continue
 		}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/source"
@@ -27,18 +28,40 @@ func (s *Source) Worktree(files []string) (source.FS, error) {
 	if !ok {
 		return nil, fault.New(fault.Internal, "open local manifests: the file system cannot list directories")
 	}
-	w := &worktree{tree: tree{all}, known: map[string]bool{".": true}, ids: map[string]string{}}
+	w := &worktree{tree: tree{all}, known: map[string]bool{}, dirs: map[string]bool{".": true}, ids: map[string]string{}}
 	for _, name := range files {
-		for name = path.Clean(name); name != "." && !w.known[name]; name = path.Dir(name) {
-			w.known[name] = true
+		name = path.Clean(name)
+		w.known[name] = true
+		for dir := path.Dir(name); !w.dirs[dir]; dir = path.Dir(dir) {
+			w.dirs[dir] = true
 		}
 	}
 	return w, nil
 }
 
+// Files lists all files and links of the directory, for Worktree; what git keeps for itself is not among them.
+func (s *Source) Files() (out []string, err error) {
+	err = fs.WalkDir(s.root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && d.Name() == ".git":
+			return fs.SkipDir
+		case !d.IsDir():
+			out = append(out, name)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fault.New(fault.NotFound, "list local manifests: %w", err)
+	}
+	return out, nil
+}
+
 type worktree struct {
 	tree
-	known map[string]bool // files, and the directories that hold them
+	known map[string]bool // files and links
+	dirs  map[string]bool // that hold them
 
 	mu  sync.Mutex
 	ids map[string]string
@@ -46,10 +69,10 @@ type worktree struct {
 
 // has reports whether a path belongs to the tree: it is listed, or lies behind something that is, which is a link then.
 func (w *worktree) has(name string) bool {
-	if w.known[name] {
+	if w.known[name] || w.dirs[name] {
 		return true
 	}
-	for dir := path.Dir(name); dir != "." && dir != "/"; dir = path.Dir(dir) {
+	for dir := path.Dir(name); !w.dirs[dir] && dir != "/" && dir != "."; dir = path.Dir(dir) {
 		if w.known[dir] {
 			info, err := fs.Lstat(w.files, dir)
 			return err == nil && info.Mode()&fs.ModeSymlink != 0
@@ -92,10 +115,13 @@ func (w *worktree) ReadDir(name string) ([]fs.DirEntry, error) {
 		return nil, w.hidden("readdir", name)
 	}
 	entries, err := w.files.ReadDir(name)
-	if err != nil || !w.known[name] {
+	if err != nil || !w.dirs[name] {
 		return entries, err
 	}
-	return slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return !w.known[path.Join(name, e.Name())] }), nil
+	return slices.DeleteFunc(entries, func(e fs.DirEntry) bool {
+		at := path.Join(name, e.Name())
+		return !w.known[at] && !w.dirs[at]
+	}), nil
 }
 
 // ContentID implements source.FS: the name that git gives to the file or the directory.
@@ -109,9 +135,15 @@ func (w *worktree) id(name string) (string, error) {
 	if id, ok := w.ids[name]; ok {
 		return id, nil
 	}
+	if w.known[name] && !w.dirs[name] {
+		if data, err := w.files.ReadFile(name); err == nil {
+			w.ids[name] = gitID("blob", data)
+			return w.ids[name], nil
+		} // else a link to a directory, a submodule, or a file that is gone
+	}
 	info, err := w.Stat(name)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		w.ids[name] = ""
 		return "", nil
 	case err != nil:
