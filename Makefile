@@ -31,7 +31,7 @@ LIGHT = $(shell $(GO) list ./... | grep -v -e /cmd/belay-sandbox -e /internal/sa
 RACE := ./internal/source/... ./internal/render ./internal/render/plain ./internal/live ./internal/diff/... ./internal/apply \
 	./internal/controller ./internal/reconcile ./internal/health/... ./internal/object/... ./internal/fault/...
 
-.PHONY: ui webui web-check web-e2e bench-web help build release $(PROGRAMS) demo kubectl test scenarios test-race lint format check generate bench bench-packages clean
+.PHONY: ui webui web-check web-e2e bench-web help build release $(PROGRAMS) demo kubectl test scenarios test-race lint format check generate bench bench-packages kubeapi clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 12
@@ -135,6 +135,16 @@ bench: belay belay-sandbox ## measure belay beside the API server's limit: about
 
 bench-packages: ## run the benchmarks of the packages
 	$(GO) test -run '^$$' -bench . -benchmem -p 1 -timeout $(TIMEOUT) $(LIGHT)
+
+# One of each minor version before the one that go.mod requires.
+KUBE_VERSIONS ?= v1.29.6 v1.30.14 v1.31.14 v1.32.13 v1.33.13 v1.34.4 v1.35.4 v1.36.3
+kubeapi: ## make the table of fields of all versions of Kubernetes anew; downloads their sources, each some 40 MB
+	@specs="$$(mktemp -d)"; trap 'chmod -R u+w "$$specs"; rm -rf "$$specs"' EXIT; \
+	for version in $(KUBE_VERSIONS); do \
+		dir="$$(cd "$$specs" && GOMODCACHE="$$specs/modules" GOFLAGS=-modcacherw $(GO) mod download -json "k8s.io/kubernetes@$$version" | sed -n 's/^\t"Dir": "\(.*\)",$$/\1/p')"; \
+		minor="$${version#v1.}"; cp -r "$$dir/api/openapi-spec/v3" "$$specs/$${minor%%.*}"; rm -rf "$$dir"; \
+	done; \
+	$(GO) test ./internal/kubeapi -count=1 -run TestBundle -args -update -specs "$$specs"
 
 clean: ## remove what was built and the demo's data
 	rm -rf $(BIN) $(CURDIR)/.demo $(CURDIR)/web/dist

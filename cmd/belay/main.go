@@ -32,12 +32,14 @@ func run() int {
 	return cli.Main(ctx, cli.Env{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 		Getenv: os.Getenv, Now: time.Now, Build: build(),
-		Planner:  app.OpenPlanner(os.Environ(), cacheDir(), os.Getenv("BELAY_PLUGINS_DIR")),
-		Prober:   app.OpenProber(os.Environ()),
-		Server:   app.OpenServer,
-		Audit:    app.OpenAudit(time.Now),
-		Checker:  app.Check,
-		Commands: []*cobra.Command{app.RunCommand(version, os.Environ(), os.Getenv, os.Stderr)},
+		Planner:   app.OpenPlanner(os.Environ(), cacheDir(), os.Getenv("BELAY_PLUGINS_DIR")),
+		Prober:    app.OpenProber(os.Environ()),
+		Server:    app.OpenServer,
+		Audit:     app.OpenAudit(time.Now),
+		Checker:   app.Check,
+		Previewer: app.Preview,
+		Policies:  app.Policies{},
+		Commands:  []*cobra.Command{app.RunCommand(version, os.Environ(), os.Getenv, os.Stderr)},
 	}, os.Args[1:])
 }
 

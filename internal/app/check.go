@@ -1,182 +1,125 @@
 package app
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"io/fs"
 	"os"
-	"path/filepath"
-	"runtime"
-	"strings"
-	"time"
 
 	"github.com/belaycd/belay/internal/check"
+	"github.com/belaycd/belay/internal/check/configfile"
+	"github.com/belaycd/belay/internal/check/convention"
 	"github.com/belaycd/belay/internal/check/discover"
 	"github.com/belaycd/belay/internal/check/gitops"
 	"github.com/belaycd/belay/internal/check/locate"
+	"github.com/belaycd/belay/internal/check/native"
+	"github.com/belaycd/belay/internal/check/native/admit"
+	"github.com/belaycd/belay/internal/check/network"
+	"github.com/belaycd/belay/internal/check/permission"
+	"github.com/belaycd/belay/internal/check/policy"
+	"github.com/belaycd/belay/internal/check/schema"
+	"github.com/belaycd/belay/internal/check/secret"
 	"github.com/belaycd/belay/internal/check/workload"
 	"github.com/belaycd/belay/internal/cli"
-	"github.com/belaycd/belay/internal/fault"
-	"github.com/belaycd/belay/internal/source"
-	"github.com/belaycd/belay/internal/source/git"
-	"github.com/belaycd/belay/internal/source/local"
 )
 
 // checkers are all that judge a repository.
 func checkers() []check.Checker {
-	return []check.Checker{discover.Checker{}, gitops.New(), workload.New()}
+	return []check.Checker{
+		discover.Checker{},
+		gitops.New(),
+		native.New(),
+		schema.New(),
+		workload.New(),
+		permission.Checker{},
+		network.Checker{},
+		convention.Checker{},
+		secret.New(),
+		policy.New(admit.Server{}),
+	}
+}
+
+// Rules are the rules of all of them and of what is judged when it is given, for the documentation.
+func Rules() (out []check.Rule) {
+	for _, c := range append(checkers(), optionalCheckers()...) {
+		out = append(out, c.Rules()...)
+	}
+	return out
 }
 
 // Check implements cli.CheckFunc.
 func Check(ctx context.Context, opts cli.CheckOptions) (*check.Report, error) {
-	w, err := openWork(ctx, opts.Root, opts.Paths)
+	w, err := openWork(ctx, cmp.Or(opts.Root, "."), opts.Paths)
 	if err != nil {
 		return nil, err
 	}
 	defer w.close()
-	repo, err := w.load(ctx, opts)
+	files, err := w.files(ctx)
 	if err != nil {
 		return nil, err
 	}
-	report, err := check.Judge(ctx, repo, locate.New(repo.Files), checkers()...)
+	judges := checkers()
+	config, err := checkConfig(files, opts, append(judges, optionalCheckers()...))
+	if err != nil {
+		return nil, err
+	}
+	given, err := openInputs(ctx, w, opts, files, config)
+	if err != nil {
+		return nil, err
+	}
+	var base *discover.Base
+	if opts.Base != "" {
+		if base, err = w.base(ctx, opts.Base); err != nil {
+			return nil, err
+		}
+		base.Config = baseConfig(w.root, base.Files, opts, config)
+	}
+	repo, err := w.load(ctx, files, base, opts, config)
+	if err != nil {
+		return nil, err
+	}
+	report, err := judgeNew(ctx, repo, given, judges)
+	if err != nil {
+		return nil, err
+	}
+	report.Root = w.place()
+	return report, writeBaseline(opts.WriteBaseline, report, repo)
+}
+
+// judgeNew judges a repository; with a base, what is new against it.
+func judgeNew(ctx context.Context, repo *check.Repository, given *checkInputs, judges []check.Checker) (*check.Report, error) {
+	report, err := check.Judge(ctx, repo, locate.New(repo.Files), given.with(judges)...)
 	if err != nil || repo.Base == nil {
 		return report, err
 	}
-	before, err := check.Judge(ctx, repo.Base, nil, checkers()...)
+	before, err := check.Judge(ctx, repo.Base, nil, given.base(judges)...)
 	if err != nil {
 		return nil, err
 	}
 	return report.NewAgainst(before), nil
 }
 
-// work is the working tree that is judged, and the repository that it belongs to, if any.
-type work struct {
-	root  string
-	paths []string
-	// below is the directory of the repository that stands for one of its own; empty for the repository itself.
-	below string
-	tree  *local.Source
-	git   *git.Local // nil without a repository
-	cache string
-}
-
-// openWork finds the repository that path is in: what is judged of it is what is below path.
-func openWork(ctx context.Context, root string, paths []string) (*work, error) {
-	at, err := filepath.Abs(root)
-	if err != nil {
-		return nil, fault.New(fault.Invalid, "open %s: %w", root, err)
+// checkConfig reads the settings: a file that was named, or that of the repository. Flags count more.
+func checkConfig(files fs.FS, opts cli.CheckOptions, judges []check.Checker) (config check.Config, err error) {
+	rules := []check.Rule{}
+	for _, c := range judges {
+		rules = append(rules, c.Rules()...)
 	}
-	info, err := os.Stat(at)
-	if err != nil {
-		return nil, fault.New(fault.NotFound, "open %s: %w", root, err)
-	}
-	if real, err := filepath.EvalSymlinks(at); err == nil {
-		at = real // git names directories without links
-	}
-	dir := at
-	if !info.IsDir() {
-		dir = filepath.Dir(at)
-	}
-	w := &work{root: dir}
-	if w.cache, err = os.MkdirTemp("", "belay-check-"); err != nil {
-		return nil, fault.New(fault.Internal, "open %s: %w", root, err)
-	}
-	if err := w.open(ctx, dir); err != nil {
-		w.close()
-		return nil, err
-	}
-	if rel, err := filepath.Rel(w.root, at); err == nil && rel != "." {
-		w.paths = []string{filepath.ToSlash(rel)}
-	}
-	for _, p := range paths {
-		w.paths = append(w.paths, filepath.ToSlash(p))
-	}
-	return w, nil
-}
-
-func (w *work) open(ctx context.Context, dir string) error {
-	repo, err := git.OpenLocal(ctx, git.Config{CacheDir: w.cache, Now: time.Now, Env: gitEnv(), AllowFile: true, CacheBytes: 128 << 20}, dir)
-	if err == nil {
-		w.git, w.root = repo, repo.Root()
-	} // else it is a directory like any other
-	w.tree, err = local.Open(w.root)
-	return err
-}
-
-// gitEnv lets git be found where it is.
-func gitEnv() []string { return nil }
-
-func (w *work) close() {
-	if w.git != nil {
-		_ = w.git.Close() // nothing was written
-	}
-	if w.tree != nil {
-		_ = w.tree.Close()
-	}
-	_ = os.RemoveAll(w.cache)
-}
-
-// files is the working tree without what git ignores.
-func (w *work) files(ctx context.Context) (source.FS, error) {
-	if w.git == nil {
-		names, err := w.tree.Files()
-		if err != nil {
-			return nil, err
-		}
-		return w.tree.Worktree(names)
-	}
-	names, err := w.git.Files(ctx)
-	if err != nil {
-		return nil, err
-	}
-	files, err := w.tree.Worktree(names)
-	if err == nil && len(w.paths) == 1 && discover.IsRoot(files, w.paths[0]) {
-		w.below, w.paths = w.paths[0], nil
-		return source.Below(files, w.below), nil
-	}
-	return files, err
-}
-
-// load renders the working tree, and the base if there is one.
-func (w *work) load(ctx context.Context, opts cli.CheckOptions) (*check.Repository, error) {
-	files, err := w.files(ctx)
-	if err != nil {
-		return nil, err
-	}
-	load := discover.Options{Renderer: newRenderer(runtime.GOMAXPROCS(0), nil, nil), Revision: local.Revision, Paths: w.paths, Config: check.Config{Profile: opts.Profile}}
-	if len(opts.KubeVersions) > 0 {
-		load.KubeVersion = strings.TrimPrefix(opts.KubeVersions[0], "v")
-	}
-	var base *discover.Base
-	if w.git != nil && w.below == "" {
-		load.URLs, load.Revisions = w.git.URLs(ctx), w.git.Revisions(ctx)
-	}
-	if opts.Base != "" {
-		if base, err = w.base(ctx, opts.Base); err != nil {
-			return nil, err
+	if opts.Config == "" {
+		config, err = configfile.Read(files, rules)
+	} else {
+		var data []byte
+		if data, err = os.ReadFile(opts.Config); err == nil {
+			config, err = configfile.Parse(opts.Config, data, rules)
 		}
 	}
-	repo, err := discover.Load(ctx, files, base, load)
 	if err != nil {
-		return nil, err
+		return config, fmt.Errorf("read the settings: %w", err)
 	}
+	config.Profile = cmp.Or(opts.Profile, config.Profile)
 	if len(opts.KubeVersions) > 0 {
-		repo.KubeVersions = opts.KubeVersions
+		config.KubeVersions = opts.KubeVersions
 	}
-	return repo, nil
-}
-
-func (w *work) base(ctx context.Context, revision string) (*discover.Base, error) {
-	if w.git == nil {
-		return nil, fault.New(fault.Invalid, "--base %s: %s is in no git repository", revision, w.root)
-	}
-	rev, err := w.git.Resolve(ctx, revision)
-	if err != nil {
-		return nil, err
-	}
-	// A branch that moved on after this one left it has changes that are not ours.
-	rev = w.git.MergeBase(ctx, rev, "HEAD")
-	snapshot, err := w.git.Snapshot(ctx, rev)
-	if err != nil {
-		return nil, err
-	}
-	return &discover.Base{Files: source.Below(snapshot.FS(), w.below), Revision: rev}, nil
+	return config, nil
 }

@@ -59,6 +59,7 @@ func RunCommand(version string, env []string, getenv func(string) string, out io
 	_ = f.MarkDeprecated("webhook-addr", "it is --address now")
 	f.StringVar(&cfg.TLSCert, "tls-cert", "", "file with the certificate of --address; without it, a proxy is expected to encrypt")
 	f.StringVar(&cfg.TLSKey, "tls-key", "", "file with the key of --tls-cert")
+	f.BoolVar(&cfg.TrustForwarded, "trust-forwarded-for", false, "take the address of a caller from the last entry of X-Forwarded-For; only behind a proxy that writes it")
 	f.BoolVar(&cfg.LeaderElection, "leader-election", true, "let one of several replicas work at a time")
 	f.IntVar(&cfg.Workers, "workers", 64, "applications that are worked on at once")
 	f.IntVar(&cfg.InFlight, "in-flight", 32, "write requests under way at once")

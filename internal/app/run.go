@@ -43,7 +43,9 @@ type Config struct {
 	MetricsAddr, HealthAddr, Address string
 	// TLSCert and TLSKey are files with a certificate and its key for Address; without them it is served in the clear, for a proxy.
 	TLSCert, TLSKey string
-	LeaderElection  bool
+	// TrustForwarded takes the address of a caller from X-Forwarded-For, which a proxy in front of Address has to set.
+	TrustForwarded bool
+	LeaderElection bool
 	// PprofAddr is a loopback host:port for Go's profiler; empty switches it off.
 	PprofAddr string
 	// Workers is how many applications are worked on at once; 0 means 64.

@@ -41,18 +41,21 @@ func newHandler(ctx context.Context, cfg Config, p parts) (*rest.Handler, error)
 	services := server.New(server.Options{
 		Client: watching{Client: p.mgr.GetClient(), direct: e.direct}, Reader: p.mgr.GetAPIReader(), Namespace: cfg.Namespace,
 		Engine: e, Access: access, Sessions: sessions{authority: authority, provider: sso, config: store.Config},
-		Passwords: authority, Connections: connections{clusters: p.clusters, repos: p.repos},
+		Passwords: authority, Tokens: authority, Connections: connections{clusters: p.clusters, repos: p.repos},
 		Build:    server.VersionMessage{Version: cfg.Version, GoVersion: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH},
 		Recorder: p.audit, Audit: p.audit, Now: time.Now, Log: cfg.Log,
 	})
 	var h *rest.Handler
 	h, err = rest.New(rest.Options{
 		Server: services, Webhook: webhookHandler(ctx, p), UI: webui.Handler("/"), Log: cfg.Log,
+		TrustForwarded: cfg.TrustForwarded,
 		Mounts: map[string]http.Handler{
 			"GET /auth/login": http.HandlerFunc(sso.begin),
-			"GET " + oidc.CallbackPath: sso.finish(func(w http.ResponseWriter, r *http.Request, who oidc.Identity) {
-				h.SignIn(w, r, who.Token, who.Ends)
-				services.RecordLogin(r.Context(), who.Subject, r.RemoteAddr, nil)
+			"GET " + oidc.CallbackPath: sso.finish(func(w http.ResponseWriter, r *http.Request, who oidc.Identity, err error) {
+				services.RecordSingleSignOn(r.Context(), who.Subject, err)
+				if err == nil {
+					h.SignIn(w, r, who.Token, who.Ends)
+				}
 			}),
 		},
 	})

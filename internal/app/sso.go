@@ -14,6 +14,7 @@ import (
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/identity"
 	"github.com/belaycd/belay/internal/identity/oidc"
+	"github.com/belaycd/belay/internal/mask"
 	"github.com/belaycd/belay/internal/object"
 	"github.com/belaycd/belay/internal/settings"
 )
@@ -136,32 +137,39 @@ func (s *singleSignOn) begin(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, redirect, http.StatusSeeOther)
 }
 
-// finish takes the browser back from the identity provider, signed in. signIn hands it the token.
-func (s *singleSignOn) finish(signIn func(http.ResponseWriter, *http.Request, oidc.Identity)) http.HandlerFunc {
+// finish takes the browser back from the identity provider. ended gets who has signed in, or why nobody has.
+func (s *singleSignOn) finish(ended func(http.ResponseWriter, *http.Request, oidc.Identity, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		p, err := s.current(r.Context())
+		who, err := s.signedIn(w, r)
+		if fault.Is(err, fault.NotFound) {
+			s.refuse(w, r, err) // where there is no provider, nobody tries to sign in at it
+			return
+		}
+		ended(w, r, who, err)
 		if err != nil {
 			s.refuse(w, r, err)
 			return
 		}
-		cookie, err := r.Cookie(signInCookie)
-		if err != nil {
-			s.refuse(w, r, fault.New(fault.Denied, "this browser has begun no sign-in, or it took longer than %s: start again", signInTime))
-			return
-		}
-		http.SetCookie(w, &http.Cookie{Name: signInCookie, Path: "/auth", MaxAge: -1, HttpOnly: true})
-		who, err := p.Finish(r.Context(), cookie.Value, r.URL.Query())
-		if err != nil {
-			s.refuse(w, r, err)
-			return
-		}
-		signIn(w, r, who)
 		to := who.ReturnTo
 		if to == "" {
 			to = "/"
 		}
 		http.Redirect(w, r, to, http.StatusSeeOther)
 	}
+}
+
+// signedIn says whom the provider vouches for.
+func (s *singleSignOn) signedIn(w http.ResponseWriter, r *http.Request) (oidc.Identity, error) {
+	p, err := s.current(r.Context())
+	if err != nil {
+		return oidc.Identity{}, err
+	}
+	cookie, err := r.Cookie(signInCookie)
+	if err != nil {
+		return oidc.Identity{}, fault.New(fault.Denied, "this browser has begun no sign-in, or it took longer than %s: start again", signInTime)
+	}
+	http.SetCookie(w, &http.Cookie{Name: signInCookie, Path: "/auth", MaxAge: -1, HttpOnly: true})
+	return p.Finish(r.Context(), cookie.Value, r.URL.Query())
 }
 
 const refusedPage = `<!doctype html>
@@ -173,7 +181,7 @@ const refusedPage = `<!doctype html>
 
 // refuse tells the browser's user why, and where to begin again.
 func (s *singleSignOn) refuse(w http.ResponseWriter, _ *http.Request, err error) {
-	s.log.Warn("sign-in refused", "error", err.Error())
+	s.log.Warn("sign-in refused", "error", mask.Text(err.Error()))
 	status := http.StatusBadGateway
 	switch fault.KindOf(err) {
 	case fault.Denied:

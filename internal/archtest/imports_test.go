@@ -151,14 +151,20 @@ func TestAPIStandsAlone(t *testing.T) {
 	}
 }
 
-// TestProductLinksNoKubernetes: the server of Kubernetes would add 100 MB and its flags to the product.
-func TestProductLinksNoKubernetes(t *testing.T) {
+// TestProductLinksNoServer: the checks use the API types of Kubernetes and what it knows of them. Its programs would add 100 MB and
+// their flags to the product.
+func TestProductLinksNoServer(t *testing.T) {
 	out, err := goList("-e", "-deps", "./cmd/belay")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, dep := range strings.Fields(string(out)) {
-		if below(dep, "k8s.io/kubernetes") || below(dep, module+"/internal/sandbox") {
+		for _, program := range []string{"cmd", "plugin", "pkg/controlplane", "pkg/controller", "pkg/kubelet/server", "pkg/kubeapiserver/options", "pkg/kubeapiserver/authenticator", "pkg/kubeapiserver/authorizer", "pkg/scheduler/framework/plugins"} {
+			if below(dep, "k8s.io/kubernetes/"+program) {
+				t.Errorf("cmd/belay links %s", dep)
+			}
+		}
+		if below(dep, module+"/internal/sandbox") || below(dep, "go.etcd.io/etcd/server") {
 			t.Errorf("cmd/belay links %s", dep)
 		}
 	}

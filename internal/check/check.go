@@ -65,6 +65,8 @@ type Rule struct {
 	Why, Fix string
 	// Standards are the items of other catalogues that the rule covers, such as "CIS 5.1.3".
 	Standards []string
+	// Sensitive says that the place of a finding holds a secret: no output shows the line.
+	Sensitive bool
 }
 
 // In returns the severity of the rule in a profile.
@@ -100,10 +102,14 @@ type Place struct {
 	File   string `json:"file"`
 	Line   int    `json:"line,omitempty"`
 	Column int    `json:"column,omitempty"`
+	// Commit is set in place of File for what is in no file: "commit" and its id, or "title" for that of a pull request.
+	Commit string `json:"commit,omitempty"`
 }
 
 func (p Place) String() string {
 	switch {
+	case p.File == "" && p.Commit != "":
+		return p.Commit
 	case p.Line == 0:
 		return p.File
 	case p.Column == 0:

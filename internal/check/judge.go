@@ -25,6 +25,10 @@ type Report struct {
 	Unchanged int
 	// Skipped tells what was not judged, and why.
 	Skipped []Skipped
+	// Root is the directory that places are relative to.
+	Root string
+	// Suppressed are results that the team accepts, in the order of Results. They count for nothing.
+	Suppressed []Result
 }
 
 // Skipped is a unit that could not be judged here.
@@ -48,21 +52,23 @@ type Result struct {
 	Units   []string
 	// Fingerprint names the defect across revisions: no line, commit or author is in it.
 	Fingerprint string
-	// prints are the fingerprints of all that was merged into this result.
-	prints []string
+	// Fingerprints are those of all findings that this result stands for, ordered.
+	Fingerprints []string
+	// Suppression says why the result counts for nothing; nil for one that counts.
+	Suppression *Suppression
 }
 
 // NewAgainst returns the report without the results that the base has too: a defect that shows in one more place is new.
 func (r *Report) NewAgainst(base *Report) *Report {
 	known := map[string]bool{}
 	for i := range base.Results {
-		for _, print := range base.Results[i].prints {
+		for _, print := range base.Results[i].Fingerprints {
 			known[print] = true
 		}
 	}
 	out := *r
 	out.Results = slices.DeleteFunc(slices.Clone(r.Results), func(result Result) bool {
-		return !slices.ContainsFunc(result.prints, func(print string) bool { return !known[print] })
+		return !slices.ContainsFunc(result.Fingerprints, func(print string) bool { return !known[print] })
 	})
 	return &out
 }
@@ -97,29 +103,48 @@ func Judge(ctx context.Context, repo *Repository, locator Locator, checkers ...C
 		return nil, err
 	}
 	merged := map[string]*Result{}
-	for _, f := range findings {
+	take := func(f *Finding, accept func(*Finding) *Suppression) error {
 		if u := f.unit(); u != nil && u.Context {
-			continue
+			return nil
 		}
 		rule, ok := byID[f.Rule]
 		if !ok {
-			return nil, fmt.Errorf("a checker reported the unknown rule %q", f.Rule)
+			return fmt.Errorf("a checker reported the unknown rule %q", f.Rule)
 		}
-		severity := repo.Config.severity(rule, f)
+		severity := repo.severity(rule, f)
 		if severity == Off {
-			continue
+			return nil
 		}
-		add(merged, rule, severity, f, locator)
+		if f.Place.File == "" && f.Place.Commit == "" && locator != nil {
+			f.Place = locator.Place(f)
+		}
+		add(merged, rule, severity, f, accept(f))
+		return nil
+	}
+	if err := waive(repo, checkers, findings, take); err != nil {
+		return nil, err
 	}
 	for _, r := range merged {
 		r.settle()
-		report.Results = append(report.Results, *r)
+		if r.Suppression == nil {
+			report.Results = append(report.Results, *r)
+		} else {
+			report.Suppressed = append(report.Suppressed, *r)
+		}
 	}
-	slices.SortFunc(report.Results, func(a, b Result) int {
-		return cmp.Or(cmp.Compare(b.Severity, a.Severity), strings.Compare(a.Place.File, b.Place.File), cmp.Compare(a.Place.Line, b.Place.Line),
-			strings.Compare(a.Rule.ID, b.Rule.ID), strings.Compare(a.Fingerprint, b.Fingerprint), strings.Compare(a.Message, b.Message))
-	})
+	slices.SortFunc(report.Results, worstFirst)
+	slices.SortFunc(report.Suppressed, worstFirst)
 	return report, nil
+}
+
+func worstFirst(a, b Result) int {
+	return cmp.Or(cmp.Compare(b.Severity, a.Severity), strings.Compare(a.Place.File, b.Place.File), cmp.Compare(a.Place.Line, b.Place.Line),
+		strings.Compare(a.Rule.ID, b.Rule.ID), strings.Compare(a.Fingerprint, b.Fingerprint), strings.Compare(a.Message, b.Message))
+}
+
+// Findings returns what one checker reports, before rules, settings and places are looked at.
+func Findings(ctx context.Context, repo *Repository, c Checker) ([]*Finding, error) {
+	return run(ctx, repo, []Checker{c})
 }
 
 // run collects the findings of all checkers, which work side by side.
@@ -142,18 +167,18 @@ func run(ctx context.Context, repo *Repository, checkers []Checker) ([]*Finding,
 }
 
 // add puts a finding to those with the same cause: one defect of a base that ten overlays use is one result.
-func add(merged map[string]*Result, rule Rule, severity Severity, f *Finding, locator Locator) {
+func add(merged map[string]*Result, rule Rule, severity Severity, f *Finding, suppressed *Suppression) {
 	place := f.Place
-	if place.File == "" && locator != nil {
-		place = locator.Place(f)
-	}
 	key := strings.Join([]string{rule.ID, place.String(), f.Path, f.Message}, "\x00")
 	if place.Line == 0 { // the cause is not known: what shows in two objects may be two defects
 		key += "\x00" + subject(f)
 	}
+	if suppressed != nil { // a defect may be accepted in one place and not in another
+		key += "\x00" + string(suppressed.By) + "\x00" + suppressed.Reason
+	}
 	r, ok := merged[key]
 	if !ok {
-		r = &Result{Rule: rule, Severity: severity, Message: f.Message, Fix: cmp.Or(f.Fix, rule.Fix), Place: place, Path: f.Path}
+		r = &Result{Rule: rule, Severity: severity, Message: f.Message, Fix: cmp.Or(f.Fix, rule.Fix), Place: place, Path: f.Path, Suppression: suppressed}
 		merged[key] = r
 	}
 	r.Severity = max(r.Severity, severity)
@@ -163,11 +188,12 @@ func add(merged map[string]*Result, rule Rule, severity Severity, f *Finding, lo
 	if u := f.unit(); u != nil {
 		r.Units = append(r.Units, u.Name)
 	}
-	print := object.Hash([]string{rule.ID, subject(f), f.Path})[:16]
-	r.prints = append(r.prints, print)
-	if r.Fingerprint == "" || print < r.Fingerprint {
-		r.Fingerprint = print
-	}
+	r.Fingerprints = append(r.Fingerprints, f.Fingerprint())
+}
+
+// Fingerprint names the finding across revisions: the rule, the unit, the object and the field, or the file.
+func (f *Finding) Fingerprint() string {
+	return object.Hash([]string{f.Rule, subject(f), f.Path})[:16]
 }
 
 func (f *Finding) unit() *Unit {
@@ -186,7 +212,7 @@ func subject(f *Finding) string {
 	if f.Object != nil {
 		return name + "\x00" + f.Object.Ref.String()
 	}
-	return name + "\x00" + f.Place.File
+	return name + "\x00" + f.Place.File + f.Place.Commit
 }
 
 func (r *Result) settle() {
@@ -202,9 +228,12 @@ func (r *Result) settle() {
 	r.Objects = slices.Compact(r.Objects)
 	slices.Sort(r.Units)
 	r.Units = slices.Compact(r.Units)
+	slices.Sort(r.Fingerprints)
+	r.Fingerprints = slices.Compact(r.Fingerprints)
+	r.Fingerprint = r.Fingerprints[0]
 }
 
-// Worst returns the highest severity of the report, Off if there is no result.
+// Worst returns the highest severity of what counts, Off if nothing does.
 func (r *Report) Worst() Severity {
 	worst := Off
 	for i := range r.Results {

@@ -34,6 +34,10 @@ type Env struct {
 	Audit AuditFunc
 	// Checker judges repositories. Without it the command that does so says so and fails.
 	Checker CheckFunc
+	// Policies tests and lints policies. Without it the commands that do so say so and fail.
+	Policies PolicyEngine
+	// Previewer renders repositories. Without it the command that previews says so and fails.
+	Previewer PreviewFunc
 	// Commands are further commands, such as the one that runs the controller.
 	Commands []*cobra.Command
 }
@@ -132,7 +136,7 @@ kubeconfig.`,
 	c.logFlags.bind(root.PersistentFlags())
 	root.AddCommand(c.appCommand(), c.projCommand(), c.repoCommand(), c.repoCredsCommand(), c.certCommand(), c.gpgCommand(), c.clusterCommand(), c.accountCommand(), c.rbacCommand())
 	root.AddCommand(c.loginCommand(), c.logoutCommand(), c.reloginCommand(), c.contextCommand())
-	root.AddCommand(c.checkCommand())
+	root.AddCommand(c.checkCommand(), c.previewCommand(), c.policyCommand())
 	root.AddCommand(c.auditCommand(), c.installCommand(), c.versionCommand(), c.completionCommand())
 	root.AddCommand(c.Commands...)
 	return root

@@ -9,16 +9,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/belaycd/belay/internal/identity"
 )
 
 type loginOptions struct {
 	name, username, password string
 	passwordStdin, sso       bool
+	launch                   bool
 	ssoPort                  int
 	ignored                  bool
 }
@@ -27,13 +32,15 @@ func (c *cli) loginCommand() *cobra.Command {
 	o := &loginOptions{}
 	cmd := &cobra.Command{
 		Use: "login SERVER", Short: "Sign in to an API server and use it from now on",
-		Long: `Sign in to an API server with a name and a password, or with a token, and save it as the current context. The token is saved
+		Long: `Sign in to an API server with a name and a password, by the browser or with a token, and save it as the current context. The token is saved
 in ~/.config/argocd/config, in the form of argocd and readable for you alone; the password is not saved.`,
 		Example: `  belay login belay.example.com
   # in a script: the password comes from standard input
   belay login belay.example.com --username ci --password-stdin < password.txt
   # with a token of an account or of a role of a project
   belay login belay.example.com --auth-token "$TOKEN" --name ci
+  # by the browser, at the identity provider of the server
+  belay login belay.example.com --sso
   # without TLS, as on one's own machine
   belay login 127.0.0.1:8080 --plaintext
   # use the kubeconfig again, and no server
@@ -64,12 +71,10 @@ func (o *loginOptions) bind(cmd *cobra.Command) {
 	fs.StringVar(&o.password, "password", "", "password; other users of the machine can see it: better is --password-stdin")
 	fs.BoolVar(&o.passwordStdin, "password-stdin", false, "read the password from standard input")
 	fs.BoolVar(&o.sso, "sso", false, "sign in by the browser, at an identity provider")
-	fs.IntVar(&o.ssoPort, "sso-port", 8085, "accepted for compatibility")
-	hide(fs, "sso-port")
-	for _, name := range []string{"skip-test-tls", "sso-launch-browser"} {
-		fs.BoolVar(&o.ignored, name, false, "accepted for compatibility")
-		hide(fs, name)
-	}
+	fs.IntVar(&o.ssoPort, "sso-port", 8085, "port of this machine that the browser is sent back to, as http://localhost:PORT/auth/callback")
+	fs.BoolVar(&o.launch, "sso-launch-browser", true, "open a browser; the address is printed in any case")
+	fs.BoolVar(&o.ignored, "skip-test-tls", false, "accepted for compatibility")
+	hide(fs, "skip-test-tls")
 }
 
 // loginCore saves the kubeconfig as the current context.
@@ -92,9 +97,6 @@ func (c *cli) loginCore(o *loginOptions) error {
 
 // login signs in and saves the context.
 func (c *cli) login(ctx context.Context, server string, o *loginOptions) error {
-	if o.sso {
-		return noSSO()
-	}
 	saved, err := c.savedConfig()
 	if err != nil {
 		return err
@@ -119,11 +121,6 @@ func (c *cli) login(ctx context.Context, server string, o *loginOptions) error {
 	}
 	_, err = fmt.Fprintf(c.Out, "'%s' logged in successfully\nContext '%s' updated\n", clean(account), clean(name))
 	return err
-}
-
-func noSSO() error {
-	return &Failure{Exit: ExitAPI, Code: "NoSSO", Err: errors.New("signing in by the browser is not served yet"),
-		Hint: "sign in with --username, or with --auth-token and a token of an account or of a role of a project"}
 }
 
 // remember puts a context, its server and its user into the document and makes it the current one.
@@ -159,6 +156,18 @@ func (c *cli) signIn(ctx context.Context, opts *ServerOptions, o *loginOptions) 
 		opts.Token = ""
 	}
 	open := func() (Server, error) { return c.openServer(ctx, serverTarget{Server: opts.Address, opts: *opts}) }
+	if o.sso {
+		if o.username != "" || o.password != "" || o.passwordStdin {
+			return "", usageError("--sso asks the identity provider who you are: give no name and no password")
+		}
+		s, err := open()
+		if err != nil {
+			return "", certificateHint(err)
+		}
+		if opts.Token, err = c.byBrowser(ctx, s, o); err != nil {
+			return "", fmt.Errorf("log in to %s: %w", opts.Address, certificateHint(err))
+		}
+	}
 	if opts.Token == "" {
 		err := c.credentials(o)
 		if err != nil {
@@ -185,6 +194,20 @@ func (c *cli) signIn(ctx context.Context, opts *ServerOptions, o *loginOptions) 
 			Hint: "it may have run out or been revoked"}
 	}
 	return account, nil
+}
+
+// byBrowser signs in at the identity provider that the server names.
+func (c *cli) byBrowser(ctx context.Context, s Server, o *loginOptions) (string, error) {
+	provider, err := s.Provider(ctx)
+	if err != nil {
+		return "", err
+	}
+	b := browserLogin{provider: provider, port: o.ssoPort, client: &http.Client{Timeout: 30 * time.Second}, open: openBrowser,
+		say: func(format string, args ...any) { fmt.Fprintf(c.Err, format, args...) }}
+	if !o.launch {
+		b.open = func(string) error { return errors.New("no browser is wanted") }
+	}
+	return b.run(ctx)
 }
 
 // certificateHint says what can be done about a certificate that is not trusted.
@@ -261,9 +284,7 @@ func (c *cli) reloginCommand() *cobra.Command {
 				}
 				return err
 			}
-			if o.sso {
-				return noSSO()
-			}
+			o.sso = o.sso || foreignToken(in.opts.Token) && o.password == "" && !o.passwordStdin && c.server.authToken == ""
 			o.username = accountOf(in.opts.Token)
 			opts, err := c.serverOptions(in.opts.Address, in.opts)
 			if err != nil {
@@ -302,6 +323,12 @@ func accountOf(token string) string {
 	}
 	name, _, _ := strings.Cut(claims.Sub, ":")
 	return name
+}
+
+// foreignToken reports whether a token is of an identity provider.
+func foreignToken(token string) bool {
+	issuer := identity.IssuerOf(token)
+	return issuer != "" && issuer != identity.Issuer
 }
 
 func (c *cli) logoutCommand() *cobra.Command {

@@ -6,8 +6,8 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/belaycd/belay/internal/mask"
 )
 
 // table prints rows in aligned columns, parted by two blanks.
@@ -35,55 +35,11 @@ func table(w io.Writer, header []string, rows [][]string) error {
 	return nil
 }
 
-// clean makes a value from the cluster safe for one line of a terminal: control characters, line ends, invalid UTF-8
-// and characters that turn the direction of text are escaped.
-func clean(s string) string {
-	return escape(s, func(r rune) bool { return false })
-}
+// clean makes a value from the cluster safe for one line of a terminal.
+func clean(s string) string { return mask.Line(s) }
 
 // cleanText is clean for messages of several lines: line ends stay.
-func cleanText(s string) string {
-	return escape(strings.TrimRight(s, "\n"), func(r rune) bool { return r == '\n' })
-}
-
-func escape(s string, keep func(rune) bool) string {
-	safe := true
-	for _, r := range s {
-		if unsafeRune(r) && !keep(r) {
-			safe = false
-			break
-		}
-	}
-	if safe {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); {
-		r, size := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == utf8.RuneError && size <= 1:
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case r == '\n' && !keep(r):
-			b.WriteString(`\n`)
-		case r == '\t' && !keep(r):
-			b.WriteString(`\t`)
-		case unsafeRune(r) && !keep(r):
-			if r < 0x80 {
-				fmt.Fprintf(&b, `\x%02x`, r)
-			} else {
-				fmt.Fprintf(&b, `\u%04x`, r)
-			}
-		default:
-			b.WriteRune(r)
-		}
-		i += size
-	}
-	return b.String()
-}
-
-func unsafeRune(r rune) bool {
-	return r == utf8.RuneError || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029'
-}
+func cleanText(s string) string { return mask.Lines(s) }
 
 // fields prints "Name:      value" lines, as `app get` does.
 func fields(w io.Writer, pairs [][2]string) error {

@@ -16,6 +16,8 @@ type Server interface {
 	ControlPlane
 	// SignIn returns a token for a name and a password.
 	SignIn(ctx context.Context, username, password string) (token string, err error)
+	// Provider names the identity provider of the server; without an issuer where it has none.
+	Provider(ctx context.Context) (Provider, error)
 	// SignOut ends the session of the token.
 	SignOut(ctx context.Context) error
 	// Account says whom the token belongs to; empty when the server does not know.

@@ -181,7 +181,7 @@ func TestPublish(t *testing.T) {
 		if p.err != nil || p.push.Branch != "develop" || len(p.push.Commits) != 1 || p.push.Commits[0].Subject != "docs: new" {
 			t.Errorf("told of %+v, %v", p.push, p.err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("nothing is told of the push")
 	}
 	got := <-posted

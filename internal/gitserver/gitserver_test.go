@@ -57,7 +57,7 @@ func TestCloneAndPush(t *testing.T) {
 				if name != "team/app" {
 					t.Errorf("pushed to %q", name)
 				}
-			case <-time.After(10 * time.Second):
+			case <-time.After(time.Minute):
 				t.Fatal("the push is not reported")
 			}
 			if len(pushed) > 0 {

@@ -26,7 +26,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(sandbox.Main(m)) }
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 var (
 	configMap  = schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}

@@ -24,7 +24,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(sandbox.Main(m)) }
 
 const (
-	patience = 20 * time.Second
+	patience = time.Minute
 	interval = 20 * time.Millisecond
 )
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -135,12 +134,9 @@ func (s *Server) UpdatePassword(ctx context.Context, q *UpdatePasswordRequest) (
 	if err != nil {
 		return nil, err
 	}
-	local := c.Issuer == "argocd" && !c.Anonymous && !strings.HasPrefix(c.Name, "proj:")
-	name := firstText(q.Name, c.Name)
-	if name != c.Name || !local {
-		if err := s.require(ctx, "accounts", "update", name); err != nil {
-			return nil, err
-		}
+	local, name := c.own(c.Name), firstText(q.Name, c.Name)
+	if err := s.permitAccount(ctx, name); err != nil {
+		return nil, err
 	}
 	if s.Passwords == nil {
 		return nil, fault.New(fault.Invalid, "passwords cannot be changed here")

@@ -160,6 +160,12 @@ func (s *Server) applicationFrom(ctx context.Context, from client.Reader, a Name
 	}
 	denied := fault.New(fault.Denied, "permission denied: application %s", a.Name)
 	namespace := cmp.Or(a.AppNamespace, s.Namespace)
+	// Who may see every application learns that this one does not exist. Some line may still hide one from such a caller: that
+	// one does not exist either.
+	hidden := denied
+	if s.Allowed(ctx, "applications", "get", "*/*") {
+		hidden = fault.New(fault.NotFound, "application %s/%s does not exist", namespace, a.Name)
+	}
 	if namespace != s.Namespace {
 		conf, _, err := s.settings(ctx)
 		if err != nil {
@@ -172,14 +178,15 @@ func (s *Server) applicationFrom(ctx context.Context, from client.Reader, a Name
 	app := &v1alpha1.Application{}
 	err := from.Get(ctx, client.ObjectKey{Namespace: namespace, Name: a.Name}, app)
 	switch {
-	case apierrors.IsNotFound(err) && !s.Allowed(ctx, "applications", "get", "*/*"):
-		return nil, denied // only who may see every application learns that this one does not exist
 	case apierrors.IsNotFound(err):
-		return nil, fault.New(fault.NotFound, "application %s/%s does not exist", namespace, a.Name)
+		return nil, hidden
 	case err != nil:
 		return nil, kubeFault(err, "get application %s/%s", namespace, a.Name)
 	}
-	if a.Project != "" && a.Project != app.Spec.ProjectName() || !s.Allowed(ctx, "applications", "get", s.rbacObject(app)) {
+	if !s.Allowed(ctx, "applications", "get", s.rbacObject(app)) {
+		return nil, hidden
+	}
+	if a.Project != "" && a.Project != app.Spec.ProjectName() {
 		return nil, denied
 	}
 	if action == "get" {

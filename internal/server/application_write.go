@@ -9,7 +9,8 @@ import (
 	"slices"
 	"strings"
 
-	jsonpatch "gopkg.in/evanphx/json-patch.v4"
+	jsonpatch "github.com/evanphx/json-patch/v5"
+	mergepatch "gopkg.in/evanphx/json-patch.v4"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -169,17 +170,29 @@ func (s *Server) PatchApplication(ctx context.Context, q *ApplicationPatchReques
 	})
 }
 
+// Bounds of a JSON patch: a few copies of copies are larger than any memory. Kubernetes has bounds of the same kind.
+const (
+	maxPatchOperations = 10000
+	maxPatchCopies     = 3 << 20
+)
+
 func applyPatch(data, patch []byte, kind string) ([]byte, error) {
 	var out []byte
 	var err error
 	switch kind {
 	case "", "json":
 		var ops jsonpatch.Patch
-		if ops, err = jsonpatch.DecodePatch(patch); err == nil {
-			out, err = ops.Apply(data)
+		if ops, err = jsonpatch.DecodePatch(patch); err != nil {
+			break
 		}
+		if len(ops) > maxPatchOperations {
+			return nil, fault.New(fault.Invalid, "the patch has %d operations, and %d are permitted", len(ops), maxPatchOperations)
+		}
+		options := jsonpatch.NewApplyOptions()
+		options.AccumulatedCopySizeLimit = maxPatchCopies
+		out, err = ops.ApplyWithOptions(data, options)
 	case "merge":
-		out, err = jsonpatch.MergePatch(data, patch)
+		out, err = mergepatch.MergePatch(data, patch)
 	default:
 		return nil, fault.New(fault.Invalid, "patch type %q is none of json and merge", kind)
 	}

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -87,7 +86,12 @@ func (f *feed) subscribe(after uint64) (s *subscription, resumed bool) {
 	}
 	var missed []change
 	if resumed = after != 0 && f.since != 0 && after >= f.since; resumed {
-		at, _ := slices.BinarySearchFunc(f.recent, after+1, func(c change, v uint64) int { return cmp.Compare(c.version, v) })
+		at, _ := slices.BinarySearchFunc(f.recent, after, func(c change, v uint64) int {
+			if c.version <= v {
+				return -1
+			}
+			return 1
+		})
 		missed = f.recent[at:]
 	}
 	s = &subscription{feed: f, changes: make(chan change, feedBuffer+len(missed))}

@@ -59,11 +59,8 @@ type LogEntry struct {
 // PodLogs sends the lines of the logs of pods: those that are there in the order of time, then those that come. It needs
 // the right to get logs besides that to get the application.
 func (s *Server) PodLogs(ctx context.Context, q *ApplicationPodLogsQuery, send func(*LogEntry) error) error {
-	app, err := s.namedApplication(ctx, q.Named, "get")
+	app, err := s.logsOf(ctx, q.Named)
 	if err != nil {
-		return err
-	}
-	if err := s.require(ctx, "logs", "get", s.rbacObject(app)); err != nil {
 		return err
 	}
 	options, until, err := q.options()
@@ -82,6 +79,23 @@ func (s *Server) PodLogs(ctx context.Context, q *ApplicationPodLogsQuery, send f
 		return err
 	}
 	sink := &logSink{q: q, until: until, send: send}
+	return s.whilePermitted(ctx, func(ctx context.Context) error {
+		_, err := s.logsOf(ctx, q.Named)
+		return err
+	}, func(ctx context.Context) error { return sink.readAll(ctx, dest, pods, options) })
+}
+
+// logsOf reads an application of which the caller may read logs.
+func (s *Server) logsOf(ctx context.Context, a Named) (*v1alpha1.Application, error) {
+	app, err := s.namedApplication(ctx, a, "get")
+	if err != nil {
+		return nil, err
+	}
+	return app, s.require(ctx, "logs", "get", s.rbacObject(app))
+}
+
+// readAll reads the logs of pods side by side.
+func (l *logSink) readAll(ctx context.Context, dest Destination, pods []object.Ref, options *corev1.PodLogOptions) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, pod := range pods {
 		group.Go(func() error {
@@ -90,13 +104,13 @@ func (s *Server) PodLogs(ctx context.Context, q *ApplicationPodLogsQuery, send f
 				return kubeFault(err, "read log of pod %s/%s", pod.Namespace, pod.Name)
 			}
 			defer in.Close()
-			return sink.read(in, pod.Name)
+			return l.read(in, pod.Name)
 		})
 	}
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	return sink.finish()
+	return l.finish()
 }
 
 func (q *ApplicationPodLogsQuery) options() (*corev1.PodLogOptions, time.Time, error) {

@@ -48,13 +48,23 @@ func outcomeOf(err error) string {
 	return audit.Failure
 }
 
-// RecordLogin records that somebody signed in, or tried to. The name is the one that was given.
-func (s *Server) RecordLogin(ctx context.Context, name, address string, err error) {
+// RecordLogin records that somebody signed in with a password, or tried to. The name is the one that was given; the address is
+// that of ctx.
+func (s *Server) RecordLogin(ctx context.Context, name string, err error) {
 	a := Activity{Kind: audit.KindLogin, Text: "signed in"}
 	if err != nil {
 		a = Activity{Kind: audit.KindLoginFailed, Text: "could not sign in", Outcome: audit.Denied}
 	}
-	s.Record(WithCaller(ctx, Caller{Name: name, Address: address}), nil, nil, a)
+	s.Record(WithCaller(ctx, Caller{Name: name, Address: addressOf(ctx)}), nil, nil, a)
+}
+
+// RecordSingleSignOn records a sign-in at the identity provider, or why there was none: then nobody knows the name.
+func (s *Server) RecordSingleSignOn(ctx context.Context, name string, err error) {
+	a := Activity{Kind: audit.KindLogin, Text: "signed in at the identity provider"}
+	if err != nil {
+		a = Activity{Kind: audit.KindLoginFailed, Text: "could not sign in at the identity provider"}
+	}
+	s.Record(WithCaller(ctx, Caller{Name: name, Address: addressOf(ctx)}), nil, err, a)
 }
 
 // recordDenied records that the caller tried what is not permitted. Reading is left out: who may see little would fill the

@@ -33,6 +33,10 @@ type Options struct {
 	// Recorder keeps what callers did, and Audit is the record; nil where there is none.
 	Recorder audit.Recorder
 	Audit    audit.Log
+	// Tokens are those of local accounts and of roles of projects; nil where none can be made.
+	Tokens Tokens
+	// Recheck is how often it is looked at whether the receiver of a stream may still have it; 0 means 5 seconds.
+	Recheck time.Duration
 	// Connections tells of clusters and repositories; nil when nothing is known of them here.
 	Connections Connections
 	Build       VersionMessage
@@ -46,6 +50,8 @@ type Server struct {
 	commits commitCache
 	plans   planMemory
 	changes feed
+	// templates are those of links.
+	templates templateMemory
 }
 
 // New returns the service layer.

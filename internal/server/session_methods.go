@@ -33,7 +33,7 @@ func (s *Server) CreateSession(ctx context.Context, q *SessionCreateRequest) (To
 	if fault.Is(err, fault.Denied) {
 		err = fault.As(fault.Unauthenticated, err) // a refusal of the password is none of a right
 	}
-	s.RecordLogin(ctx, q.Username, addressOf(ctx), err)
+	s.RecordLogin(ctx, q.Username, err)
 	return token, err
 }
 

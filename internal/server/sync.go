@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -60,17 +61,64 @@ type OperationTerminateResponse struct{}
 func (s *Server) SyncApplication(ctx context.Context, q *ApplicationSyncRequest) (*v1alpha1.Application, error) {
 	a := Activity{Kind: audit.KindSync, Text: "started a sync", Reason: reasonOf(q.Infos), Revisions: q.revisionsAsked()}
 	return s.start(ctx, startRequest{q.Named, "sync", q.DryRun, a}, func(app *v1alpha1.Application, user string) (*v1alpha1.Operation, error) {
-		if len(q.Manifests) > 0 {
-			if err := s.require(ctx, "applications", "override", s.rbacObject(app)); err != nil {
-				return nil, err
-			}
-		}
 		op, err := q.operation(app, user)
 		if err != nil {
 			return nil, err
 		}
+		if err := s.permitOverride(ctx, app, op.Sync); err != nil {
+			return nil, err
+		}
 		return op, operation.Automated(app, op.Sync)
 	})
+}
+
+// Keys of argocd-cm that ask for more rights than sync.
+const (
+	keyOverrideForRevision = "application.sync.requireOverridePrivilegeForRevisionSync"
+	keyRollbackRight       = "server.rbac.rollback.enforce.enable"
+)
+
+// permitOverride asks for the right to override where a sync leads to something else than the application says: to manifests from
+// elsewhere, and where argocd-cm says so to other revisions.
+func (s *Server) permitOverride(ctx context.Context, app *v1alpha1.Application, sync *v1alpha1.SyncOperation) error {
+	needed := len(sync.Manifests) > 0
+	if !needed && otherRevisions(app, sync) {
+		_, config, err := s.settings(ctx)
+		if err != nil {
+			return err
+		}
+		needed = config[keyOverrideForRevision] == "true"
+	}
+	if !needed {
+		return nil
+	}
+	return s.require(ctx, "applications", "override", s.rbacObject(app))
+}
+
+// otherRevisions reports whether a sync names a revision that its source does not follow.
+func otherRevisions(app *v1alpha1.Application, sync *v1alpha1.SyncOperation) bool {
+	asked := sync.Revisions
+	if len(app.Spec.Sources) == 0 {
+		asked = []string{sync.Revision}
+	}
+	for i, source := range app.Spec.GetSources() {
+		if i < len(asked) && asked[i] != "" && asked[i] != source.TargetRevision && asked[i] != cmp.Or(source.TargetRevision, "HEAD") {
+			return true
+		}
+	}
+	return false
+}
+
+// rollbackAction is the right for going back: sync, unless argocd-cm says that it is one of its own.
+func (s *Server) rollbackAction(ctx context.Context) (string, error) {
+	_, config, err := s.settings(ctx)
+	if err != nil {
+		return "", err
+	}
+	if config[keyRollbackRight] == "true" {
+		return "rollback", nil
+	}
+	return "sync", nil
 }
 
 // operation is what the request asks for.
@@ -125,8 +173,12 @@ func (q *ApplicationSyncRequest) revisions(sources v1alpha1.ApplicationSources) 
 
 // RollbackApplication goes back to an earlier deployment; 0 is the one before the present.
 func (s *Server) RollbackApplication(ctx context.Context, q *ApplicationRollbackRequest) (*v1alpha1.Application, error) {
+	action, err := s.rollbackAction(ctx)
+	if err != nil {
+		return nil, err
+	}
 	a := Activity{Kind: audit.KindRollback, Text: fmt.Sprintf("started a rollback to deployment %d", q.ID)}
-	return s.start(ctx, startRequest{q.Named, "sync", q.DryRun, a}, func(app *v1alpha1.Application, user string) (*v1alpha1.Operation, error) {
+	return s.start(ctx, startRequest{q.Named, action, q.DryRun, a}, func(app *v1alpha1.Application, user string) (*v1alpha1.Operation, error) {
 		id := q.ID
 		if id == 0 && !slices.ContainsFunc(app.Status.History, func(h v1alpha1.RevisionHistory) bool { return h.ID == 0 }) {
 			id = operation.Previous

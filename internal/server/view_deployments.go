@@ -59,11 +59,15 @@ func (s *Server) deployments(ctx context.Context, apps []v1alpha1.Application) (
 	for i := range apps {
 		byKey[client.ObjectKeyFromObject(&apps[i])] = &apps[i]
 	}
+	rollback, err := s.rollbackAction(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var commits []wanted
 	for i := range out.Items {
 		d := &out.Items[i]
 		app := byKey[client.ObjectKey{Namespace: d.Namespace, Name: d.Name}]
-		d.Can, d.Window = s.can(ctx, app), windows(app)
+		d.Can, d.Window = s.can(ctx, app, rollback), windows(app)
 		for _, c := range []*Commit{d.Deployed, d.Wanted} {
 			if c != nil {
 				commits = append(commits, wanted{insight.MainSource(app), d.Project, c})
@@ -74,11 +78,11 @@ func (s *Server) deployments(ctx context.Context, apps []v1alpha1.Application) (
 	return out, nil
 }
 
-// can names what the caller may do with an application.
-func (s *Server) can(ctx context.Context, app *v1alpha1.Application) []string {
+// can names what the caller may do with an application. rollback is the right that going back needs.
+func (s *Server) can(ctx context.Context, app *v1alpha1.Application, rollback string) []string {
 	out := []string{}
 	for _, a := range [][3]string{
-		{"sync", "applications", "sync"}, {"rollback", "applications", "sync"}, {"override", "applications", "override"},
+		{"sync", "applications", "sync"}, {"rollback", "applications", rollback}, {"override", "applications", "override"},
 		{"update", "applications", "update"}, {"delete", "applications", "delete"}, {"logs", "logs", "get"},
 	} {
 		if s.Allowed(ctx, a[1], a[2], s.rbacObject(app)) {

@@ -43,6 +43,9 @@ func (s *Server) PlanSync(ctx context.Context, q *PlanSyncRequest) (*v1alpha1.Ap
 			return nil, fault.New(fault.Invalid, "a sync to other revisions than those of application %s/%s names them", app.Namespace, app.Name)
 		}
 		t.revisions = q.Revisions
+		if err := s.permitOverride(ctx, app, t.operation(q.Revisions)); err != nil {
+			return nil, err
+		}
 	}
 	a := Activity{Kind: audit.KindSync, Text: "asked for a sync", Reason: q.Reason, Revisions: q.Revisions}
 	if len(q.Objects) > 0 {
@@ -52,14 +55,18 @@ func (s *Server) PlanSync(ctx context.Context, q *PlanSyncRequest) (*v1alpha1.Ap
 		a.Text += " with deletions"
 	}
 	return s.startPlanned(ctx, named, reviewed{
-		target: t, digest: q.Digest, revisions: q.Revisions, reason: q.Reason, prune: q.Prune, override: q.Override, objects: q.Objects, activity: a,
+		target: t, digest: q.Digest, revisions: q.Revisions, reason: q.Reason, prune: q.Prune, override: q.Override, objects: q.Objects, activity: a, action: "sync",
 	})
 }
 
 // PlanRollback goes back to an earlier deployment, provided that it would still do what the plan said.
 func (s *Server) PlanRollback(ctx context.Context, q *PlanRollbackRequest) (*v1alpha1.Application, error) {
 	named := Named{Name: q.Name, AppNamespace: q.AppNamespace}
-	app, err := s.namedApplication(ctx, named, "sync")
+	action, err := s.rollbackAction(ctx)
+	if err != nil {
+		return nil, err
+	}
+	app, err := s.namedApplication(ctx, named, action)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +77,7 @@ func (s *Server) PlanRollback(ctx context.Context, q *PlanRollbackRequest) (*v1a
 	t.fresh = true
 	a := Activity{Kind: audit.KindRollback, Text: fmt.Sprintf("asked for going back to deployment %d", q.ID), Reason: q.Reason, Revisions: t.revisions}
 	return s.startPlanned(ctx, named, reviewed{
-		target: t, digest: q.Digest, revisions: t.revisions, reason: q.Reason, prune: q.Prune, id: q.ID, activity: a,
+		target: t, digest: q.Digest, revisions: t.revisions, reason: q.Reason, prune: q.Prune, id: q.ID, activity: a, action: action,
 	})
 }
 
@@ -85,8 +92,9 @@ type reviewed struct {
 	objects   []ResourceRef
 	// id is that of the deployment to go back to.
 	id int64
-	// activity is what is recorded of it.
+	// activity is what is recorded of it, and action the right that it needs.
 	activity Activity
+	action   string
 }
 
 // startPlanned makes the plan again, and starts the operation when it is still the same one.
@@ -96,7 +104,7 @@ func (s *Server) startPlanned(ctx context.Context, named Named, r reviewed) (*v1
 		s.Record(ctx, r.target.app, err, r.activity)
 		return nil, err
 	}
-	return s.start(ctx, startRequest{app: named, action: "sync", activity: r.activity}, func(app *v1alpha1.Application, user string) (*v1alpha1.Operation, error) {
+	return s.start(ctx, startRequest{app: named, action: r.action, activity: r.activity}, func(app *v1alpha1.Application, user string) (*v1alpha1.Operation, error) {
 		// What was planned is of the settings of that moment.
 		if !sameSources(app, r.target) {
 			return nil, fault.New(fault.Conflict, "application %s/%s was changed meanwhile; nothing was started; review it again", app.Namespace, app.Name)

@@ -63,6 +63,9 @@ func TestEveryPageIsOnTheMap(t *testing.T) {
 			}
 			continue
 		}
+		if name, ok := strings.CutPrefix(rel, "reference/checks/"); ok && name != "README.md" {
+			continue // TestCheckReference writes the page that links them
+		}
 		if !strings.Contains(page, "("+rel+")") {
 			t.Errorf("docs/README.md does not link %s", rel)
 		}

@@ -41,13 +41,13 @@ func (o outcome) String() string {
 	return fmt.Sprintf("exit code %d\nstdout:\n%s\nstderr:\n%s", o.code, o.stdout, o.stderr)
 }
 
-// serveBothWays starts a control plane with its API and signs in to it.
-func serveBothWays(t *testing.T) *ways {
+// serveBothWays starts a control plane with its API.
+func serveBothWays(t *testing.T, args ...string) *ways {
 	t.Helper()
 	cluster := harness.Shared(t)
 	plane := cluster.Prepared(t)
 	w := &ways{t: t, plane: plane, address: harness.FreeAddr(t), home: t.TempDir(), none: t.TempDir()}
-	plane.Args = []string{"--address", w.address}
+	plane.Args = append([]string{"--address", w.address}, args...)
 	plane.Start(t)
 	harness.Eventually(t, "the API answers", func(ctx context.Context) error {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.address+"/healthz", nil)

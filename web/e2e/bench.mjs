@@ -22,6 +22,7 @@ const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.l
 async function usable(path, selector) {
   const times = [];
   const work = [];
+  const waits = [];
   for (let i = 0; i < rounds + 1; i++) {
     await page.goto('about:blank');
     const before = await busy();
@@ -37,8 +38,10 @@ async function usable(path, selector) {
     // The first round fills the browser's cache.
     if (i > 0) times.push(time);
     if (i > 0) work.push((await busy()) - before);
+    // The fake server makes its tables in the same two processors; what it and the transfer took is no work of the page.
+    if (i > 0) waits.push(await page.evaluate(() => Math.max(...performance.getEntriesByType('resource').filter((each) => each.name.includes('/table')).map((each) => each.responseEnd - each.requestStart))));
   }
-  return { time: median(times), work: median(work) };
+  return { time: median(times), work: median(work), wait: median(waits) };
 }
 
 /** after measures from an action in the page until the next frame is drawn. */
@@ -55,13 +58,16 @@ try {
   await page.goto(fake.url + '/?view=list');
   await page.locator('[data-row="0"]').waitFor();
   const typed = [];
+  const typing = [];
   for (const letter of 'callcenter') {
     const start = Date.now();
+    const before = await busy();
     await page.getByLabel('Search deployments').press(letter);
     await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(done))));
     typed.push(Date.now() - start);
+    typing.push((await busy()) - before);
   }
-  results.push(['a letter of the search among them', median(typed), 100]);
+  results.push(['a letter of the search among them', { time: median(typed), work: median(typing) }, 100]);
   const big = '/applications/argocd/ledger-ai-prod?view=tree';
   results.push([`tree of ${size} resources`, await usable(big, '.tree-node.group, .tree-node .tree-open'), limit]);
   results.push([`list of ${size} resources`, await usable(big.replace('tree', 'list'), '[role=treegrid] .virtual-row'), limit]);
@@ -78,9 +84,9 @@ try {
 }
 let failed = false;
 for (const [name, result, most] of results) {
-  const { time, work } = typeof result === 'number' ? { time: result } : result;
+  const { time, work, wait } = typeof result === 'number' ? { time: result } : result;
   const over = time > most;
   failed ||= over;
-  console.log(`${name.padEnd(36)} ${time.toFixed(0).padStart(6)} ms${over ? `, SLOWER than ${most} ms` : ` of ${most} ms`}${work === undefined ? '' : `; processor time of the page ${work.toFixed(0)} ms`}`);
+  console.log(`${name.padEnd(36)} ${time.toFixed(0).padStart(6)} ms${over ? `, SLOWER than ${most} ms` : ` of ${most} ms`}${work === undefined ? '' : `; processor time of the page ${work.toFixed(0)} ms`}${wait === undefined ? '' : `; waited ${wait.toFixed(0)} ms for the server and the transfer`}`);
 }
 process.exit(failed ? 1 : 0);

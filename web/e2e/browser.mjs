@@ -64,6 +64,7 @@ export const pages = [
   { name: 'resource', path: '/applications/argocd/callcenter-ai-prod?node=apps/Deployment/callcenter-ai/web/0', ready: 'text=Restart' },
   { name: 'resource-diff', path: '/applications/argocd/callcenter-ai-prod?node=apps/Deployment/callcenter-ai/web/0&tab=diff', ready: '.change' },
   { name: 'resource-live', path: '/applications/argocd/callcenter-ai-prod?node=apps/Deployment/callcenter-ai/web/0&tab=manifest', ready: '.code' },
+  { name: 'resource-desired', path: '/applications/argocd/callcenter-ai-prod?node=apps/Deployment/callcenter-ai/web/0&tab=desired', ready: '.code' },
   { name: 'resource-events', path: '/applications/argocd/callcenter-ai-prod?node=apps/Deployment/callcenter-ai/web/0&tab=events', ready: '.events' },
   { name: 'resource-logs', path: '/applications/argocd/callcenter-ai-prod?node=apps/Deployment/callcenter-ai/web/0&tab=logs', ready: '.log-line' },
   { name: 'logs', path: '/applications/argocd/callcenter-ai-prod/callcenter-ai/web/logs?podName=web-6d5f9-00', ready: '.log-line' },
@@ -85,10 +86,91 @@ export const pages = [
   { name: 'search', path: '/search?q=web', ready: 'text=of callcenter-ai-prod' },
   { name: 'user', path: '/user-info', ready: 'text=Signed in by' },
   { name: 'help', path: '/help', ready: 'text=belay app list' },
+  { name: 'application-nowhere', path: '/applications/argocd/nothing-is-called-so', ready: 'text=could not be loaded' },
+  { name: 'deployments-filters', path: '/?view=list', ready: '[data-row="0"]', act: openFilters },
+  { name: 'palette', path: '/', ready: '[data-row="0"]', act: openPalette },
+  { name: 'shortcuts', path: '/help', ready: 'text=belay app list', act: (page) => dialog(page, () => page.keyboard.press('?')) },
+  { name: 'menu', path: '/help', ready: 'text=belay app list', act: openMenu },
+  { name: 'delete', path: '/applications/argocd/callcenter-ai-prod/details', ready: 'text=Value files', act: (page) => dialog(page, () => page.getByRole('button', { name: 'Delete this application' }).click()) },
+  { name: 'auto-sync', path: '/applications/argocd/callcenter-ai-prod/details', ready: 'text=Value files', act: (page) => dialog(page, () => page.getByRole('button', { name: 'Switch auto-sync on' }).click()) },
+  { name: 'review-danger', path: '/applications/argocd/callcenter-ai-prod/review', ready: 'text=What a sync would do', act: chooseDanger },
+  { name: 'review-nothing', path: '/applications/argocd/ledger-web-dev/review', ready: 'text=Nothing to change' },
+  { name: 'login-refused', path: '/login', signedOut: true, ready: 'text=Sign in to Belay', act: signInWrongly },
+  { name: 'deployments-empty', path: '/', ready: 'text=No deployments yet', serves: { items: 0 } },
+  { name: 'deployments-failed', path: '/', ready: 'text=could not be loaded', serves: { status: 500 } },
+  // Last: what is synced looks otherwise from then on.
+  { name: 'operation-running', path: '/applications/argocd/callcenter-ai-prod/review', ready: 'text=What a sync would do', act: startSync },
   { name: 'not-found', path: '/nowhere', ready: 'text=There is no page' },
 ];
 
-export async function open(page, base, { path, ready }) {
+async function dialog(page, show) {
+  await show();
+  await page.getByRole('dialog').waitFor();
+}
+
+async function openFilters(page) {
+  const button = page.getByRole('button', { name: 'Filters' });
+  if (await button.isVisible()) await button.click();
+  for (const title of ['Project', 'Cluster', 'Repository']) await page.locator('summary', { hasText: title }).first().click();
+  await page.getByText('production-eu').first().waitFor();
+}
+
+async function openPalette(page) {
+  await page.keyboard.press('Control+k');
+  await page.getByRole('combobox', { name: /Search applications/ }).fill('call');
+  await page.getByRole('listbox', { name: 'Results' }).getByRole('option').first().waitFor();
+}
+
+async function openMenu(page) {
+  await page.getByLabel(/^Account: admin/).click();
+  await page.getByRole('button', { name: 'Sign out' }).waitFor();
+}
+
+async function chooseDanger(page) {
+  await page.getByRole('checkbox', { name: /Delete 1 object/ }).check();
+  await page.getByText('its data with it').waitFor();
+}
+
+async function signInWrongly(page) {
+  await page.getByLabel('Username').fill('admin');
+  await page.getByLabel('Password').fill('wrong');
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+  await page.getByRole('alert').waitFor();
+}
+
+async function startSync(page) {
+  await page.getByRole('button', { name: /^Apply 3 changes/ }).click();
+  await page.getByText('running for').waitFor();
+}
+
+const table = '**/api/belay/v1/deployments/table';
+
+/** serve answers for the deployments in place of the server, until the function that it returns is called. */
+async function serve(page, { status }) {
+  const body = status ? { error: 'the cluster cannot be reached', code: 'Transient', message: 'the cluster cannot be reached' } : { texts: [''], lists: [[]], commits: {}, rows: {}, environments: [], cursor: '1' };
+  await page.route(table, (route) => route.fulfill({ status: status ?? 200, json: body }));
+  const before = page.errors.length;
+  return async () => {
+    await page.unroute(table);
+    // The browser tells of the failure that was asked for; that alone is no finding.
+    const told = page.errors.splice(before);
+    page.errors.push(...told.filter((text) => !(status && text.includes(`status of ${status}`))));
+  };
+}
+
+/** open shows a page in the state that is meant, and returns what undoes it. */
+export async function open(page, base, each) {
+  const undo = each.serves ? await serve(page, each.serves) : async () => {};
+  try {
+    await visit(page, base, each);
+    await each.act?.(page);
+  } catch (error) {
+    throw new Error(`${each.name}: ${error.message}`, { cause: error });
+  }
+  return undo;
+}
+
+async function visit(page, base, { path, ready }) {
   await page.goto(base + path);
   for (const selector of ready.split(', ')) {
     try {

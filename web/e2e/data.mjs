@@ -13,7 +13,8 @@ export function random(seed) {
 }
 
 export const now = Date.now();
-export const ago = (seconds) => new Date(now - seconds * 1000).toISOString();
+// To the second, as Go writes the times of Kubernetes.
+export const ago = (seconds) => new Date(now - seconds * 1000).toISOString().replace(/\.\d+/, '');
 const pick = (next, list) => list[Math.floor(next() * list.length)];
 export const sha = (next) => Array.from({ length: 40 }, () => Math.floor(next() * 16).toString(16)).join('');
 
@@ -93,7 +94,8 @@ export function fleet(count, seed = 7) {
   return items;
 }
 
-const ref = (group, kind, namespace, name, uid, parent) => ({ group, version: 'v1', kind, namespace, name, uid, ...(parent ? { parentRefs: [parent] } : {}) });
+const ref = (group, kind, namespace, name, uid, parent) => ({ group, version: 'v1', kind, namespace, name, uid, ...(parent ? { parents: [parent.uid] } : {}) });
+const uidOf = (n) => `${(n * 2654435761 >>> 0).toString(16).padStart(8, '0')}-0000-4000-8000-${n.toString(16).padStart(12, '0')}`;
 
 /** resources returns about count objects: Deployments with their ReplicaSets and Pods, and what usually stands beside them. */
 export function resources(count, namespace, seed, sick = 0) {
@@ -102,7 +104,7 @@ export function resources(count, namespace, seed, sick = 0) {
   const statuses = [];
   let uid = 0;
   const add = (group, kind, name, parent, health, more = {}) => {
-    const node = { ...ref(group, kind, namespace, name, `u${uid++}`, parent), createdAt: ago(Math.floor(next() * 86400 * 20)), resourceVersion: '1', ...(health ? { health: { status: health, ...(more.message ? { message: more.message } : {}) } } : {}), ...more };
+    const node = { ...ref(group, kind, namespace, name, uidOf(uid++), parent), createdAt: ago(Math.floor(next() * 86400 * 20)), resourceVersion: '1', ...(health ? { health: { status: health, ...(more.message ? { message: more.message } : {}) } } : {}), ...more };
     nodes.push(node);
     return node;
   };

@@ -6,6 +6,7 @@ import { gzipSync } from 'node:zlib';
 import { extname, join, normalize } from 'node:path';
 import { ago, commit, environments, fleet, random, verbs } from './data.mjs';
 import { Story } from './story.mjs';
+import { deploymentTable, treeTable } from './table.mjs';
 
 const dist = new URL('../dist', import.meta.url).pathname;
 const kinds = { '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.svg': 'image/svg+xml', '.html': 'text/html; charset=utf-8' };
@@ -41,10 +42,10 @@ export async function startFake({ apps = 150, resources = 60, big = 0, delay = 1
   route('GET', '/api/v1/settings', () => ({ url: '', oidcConfig: { name: 'Example SSO' } }));
   route('GET', '/api/version', () => ({ Version: 'v0.0.0-test' }));
   route('GET', '/api/belay/v1/me', (_, { user }) => ({ loggedIn: true, username: user, groups: ['on-call'], issuer: 'argocd', canCreate: true }));
-  route('GET', '/api/belay/v1/deployments', (_, { user }) => ({ items: rows.map((row) => seen(row, user)), environments, cursor: '1' }));
+  route('GET', '/api/belay/v1/deployments/table', (_, { user }) => deploymentTable(rows.map((row) => seen(row, user)), environments, '1'));
   route('GET', app(''), ({ name }) => story(name)?.application());
   route('PATCH', app(''), ({ name }) => story(name)?.application());
-  route('GET', app('/resource-tree'), ({ name }) => ({ nodes: story(name)?.nodes, orphanedNodes: [] }));
+  route('GET', own('/resources/table'), ({ name }) => story(name) && treeTable(story(name).nodes));
   route('GET', app('/managed-resources'), ({ name }) => ({ items: story(name)?.statuses.slice(0, 50).map((each) => ({ ...each, targetState: object(each), liveState: object(each) })) }));
   route('GET', app('/events'), () => ({ items: [
     { metadata: { uid: 'e1' }, type: 'Warning', reason: 'BackOff', message: 'Back-off pulling image "registry.example.com/callcenter:1.9"', count: 12, lastTimestamp: ago(60) },

@@ -7,7 +7,7 @@ import { Failure, Loading } from './components/parts';
 import { Shell } from './components/shell';
 import { DeploymentsPage } from './pages/deployments';
 import { LoginPage } from './pages/login';
-import { FleetProvider } from './state/fleet';
+import { FleetProvider, forgetEarly } from './state/fleet';
 import { SessionContext } from './state/session';
 
 const ApplicationPages = lazy(() => import('./pages/application'));
@@ -33,6 +33,10 @@ export function App() {
       else setState({ error: error as Error });
     }
   }, []);
+  const signedIn = useCallback(() => {
+    forgetEarly();
+    return load();
+  }, [load]);
   useEffect(() => void load(), [load]);
   useEffect(() => onSignedOut(() => setState({ me: { loggedIn: false, canCreate: false } })), []);
 
@@ -58,7 +62,7 @@ export function App() {
   if (!state.me) return <Loading what="Belay" />;
   // Anonymous callers that the server permits have a name.
   const known = state.me.loggedIn || Boolean(state.me.username);
-  if (!known || location === '/login') return <LoginPage signedIn={state.me.loggedIn} onSignedIn={load} />;
+  if (!known || location === '/login') return <LoginPage signedIn={state.me.loggedIn} onSignedIn={signedIn} />;
 
   return (
     <SessionContext value={context}>

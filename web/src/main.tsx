@@ -2,6 +2,7 @@ import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { Router } from 'wouter';
 import { App } from './app';
+import { loadEarly } from './state/fleet';
 import { applyTheme, preferences } from './state/preferences';
 import './styles/tokens.css';
 import './styles/base.css';
@@ -14,6 +15,7 @@ import './styles/review.css';
 import './styles/narrow.css';
 
 applyTheme(preferences.read().theme);
+loadEarly();
 const base = new URL(document.baseURI).pathname.replace(/\/$/, '');
 createRoot(document.getElementById('root')!).render(
   <StrictMode>

@@ -23,6 +23,7 @@ package checktest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -32,9 +33,9 @@ import (
 	"testing"
 
 	"golang.org/x/tools/txtar"
-	"sigs.k8s.io/yaml"
 
 	"github.com/belaycd/belay/internal/check"
+	"github.com/belaycd/belay/internal/check/configfile"
 	"github.com/belaycd/belay/internal/check/discover"
 	"github.com/belaycd/belay/internal/check/locate"
 	"github.com/belaycd/belay/internal/render"
@@ -57,6 +58,8 @@ type Case struct {
 	Kube   string
 	Config check.Config
 	Want   []string
+
+	baseConfig check.Config
 }
 
 // Run runs the archives that pattern, such as testdata/*.txtar, matches, each as a test of its own.
@@ -144,24 +147,18 @@ func list(value string) (out []string) {
 	return out
 }
 
-// config reads the settings of the repository; the header counts more.
-func (c *Case) config() error {
-	data, ok := c.Files[check.ConfigFile]
-	if !ok {
-		return nil
+// config reads the settings of the repository, and those of its base; the header counts more.
+func (c *Case) config() (err error) {
+	profile := c.Config.Profile
+	read := func(files map[string]string) (check.Config, error) {
+		config, err := configfile.Parse(check.ConfigFile, []byte(files[check.ConfigFile]), nil)
+		config.Profile = cmp.Or(profile, config.Profile)
+		return config, err
 	}
-	var set struct {
-		Profile    check.Profile             `json:"profile"`
-		Severities map[string]check.Severity `json:"severities"`
+	if c.Config, err = read(c.Files); err == nil {
+		c.baseConfig, err = read(c.Base)
 	}
-	if err := yaml.UnmarshalStrict([]byte(data), &set); err != nil {
-		return fmt.Errorf("%s: %w", check.ConfigFile, err)
-	}
-	if c.Config.Profile == "" {
-		c.Config.Profile = set.Profile
-	}
-	c.Config.Severities = set.Severities
-	return nil
+	return err
 }
 
 // Renderer returns the renderers of a product, with nothing kept between renders.
@@ -174,7 +171,7 @@ func Renderer() render.Renderer {
 func (c *Case) Load(ctx context.Context) (*check.Repository, error) {
 	var base *discover.Base
 	if c.Base != nil {
-		base = &discover.Base{Files: rendertest.Files(c.Base), Revision: "base"}
+		base = &discover.Base{Files: rendertest.Files(c.Base), Revision: "base", Config: c.baseConfig}
 	}
 	return discover.Load(ctx, rendertest.Files(c.Files), base, discover.Options{
 		Renderer: Renderer(), Revision: "local", Paths: c.Paths, KubeVersion: c.Kube, Config: c.Config})

@@ -29,9 +29,15 @@ func TestDifferences(t *testing.T) {
 		"base is a path":  {"base: before\n-- base/kustomization.yaml --\nresources: [pod.yaml]\n" + strings.Replace(pod, "-- ", "-- base/", 1) + "-- want --\nbase/pod.yaml:8 error image-tag\n", ""},
 		"base is no file": {strings.Replace(pod, "-- ", "-- base/", 1) + "-- want --\n", "nothing was judged"},
 	} {
+		if !strings.Contains(c.archive, "rules: ") {
+			c.archive = "rules: image-tag\n" + c.archive
+		}
 		parsed, err := Parse(txtar.Parse([]byte(c.archive)))
 		if err != nil {
 			t.Fatal(name, err)
+		}
+		if len(parsed.Rules) == 0 {
+			parsed.Rules = []string{"image-tag"}
 		}
 		report, err := parsed.Judge(t.Context(), workload.New())
 		if err != nil {

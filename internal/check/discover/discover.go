@@ -42,6 +42,8 @@ type Options struct {
 type Base struct {
 	Files    source.FS
 	Revision source.Revision
+	// Config of the team at that revision.
+	Config check.Config
 }
 
 // Load finds the units of a tree and renders them. What cannot be rendered is a unit with an error.
@@ -61,7 +63,7 @@ func Load(ctx context.Context, files source.FS, base *Base, opts Options) (*chec
 	}
 	var before *loader
 	if base != nil {
-		opts.Revision, opts.Paths = base.Revision, nil
+		opts.Revision, opts.Paths, opts.Config = base.Revision, nil, base.Config
 		if before, err = newLoader(base.Files, opts); err != nil {
 			return nil, err
 		}
@@ -109,6 +111,7 @@ func newLoader(files source.FS, opts Options) (*loader, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.without(opts.Config.Policies)
 	l := &loader{files: files, opts: opts, tree: t, closures: &closures{files: files, read: map[string]*references{}}, apps: map[string]bool{}, rendered: map[string]bool{}, problems: map[string]*check.Unreadable{},
 		repo: &check.Repository{Files: files, Projects: map[string]*v1alpha1.AppProject{}, Config: opts.Config, Revisions: opts.Revisions}}
 	for _, u := range opts.URLs {

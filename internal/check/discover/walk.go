@@ -124,6 +124,16 @@ func (t *tree) file(dir, base string) {
 	}
 }
 
+// without leaves out the manifests in files and directories that are not deployed: the team's own policies.
+func (t *tree) without(paths []string) {
+	t.manifests = slices.DeleteFunc(t.manifests, func(name string) bool {
+		return slices.ContainsFunc(paths, func(p string) bool {
+			p = path.Clean(p)
+			return name == p || strings.HasPrefix(name, p+"/")
+		})
+	})
+}
+
 func isYAML(name string) bool { return path.Ext(name) == ".yaml" || path.Ext(name) == ".yml" }
 
 // look tells what is in a file.

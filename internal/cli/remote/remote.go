@@ -89,6 +89,26 @@ func (s *Server) SignIn(ctx context.Context, username, password string) (string,
 	return answer.Token, err
 }
 
+// Provider implements cli.Server.
+func (s *Server) Provider(ctx context.Context) (cli.Provider, error) {
+	var settings struct {
+		OIDC struct {
+			Issuer      string   `json:"issuer"`
+			ClientID    string   `json:"clientID"`
+			CLIClientID string   `json:"cliClientID"`
+			Scopes      []string `json:"scopes"`
+		} `json:"oidcConfig"`
+	}
+	if err := s.get(ctx, "/api/v1/settings", nil, &settings); err != nil {
+		return cli.Provider{}, err
+	}
+	client := settings.OIDC.CLIClientID
+	if client == "" {
+		client = settings.OIDC.ClientID
+	}
+	return cli.Provider{Issuer: settings.OIDC.Issuer, ClientID: client, Scopes: settings.OIDC.Scopes}, nil
+}
+
 // SignOut implements cli.Server.
 func (s *Server) SignOut(ctx context.Context) error {
 	return s.send(ctx, http.MethodDelete, "/api/v1/session", nil, nil, nil)

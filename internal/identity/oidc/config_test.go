@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -126,5 +127,33 @@ func FuzzFinish(f *testing.F) {
 			t.Errorf("%q opens", cookie)
 		}
 		p.ours(state)
+	})
+}
+
+// FuzzGroups: a provider may put anything into claims; groups are the texts that stand there, and an address that it has not verified
+// is none.
+func FuzzGroups(f *testing.F) {
+	f.Add(`{"groups":["a","b"],"email":"a@example.com","email_verified":false}`)
+	f.Add(`{"groups":"a","email":["x"],"roles":{"a":1}}`)
+	f.Add(`{"groups":[1,null,["a"],{"b":"c"}]}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		var claims map[string]any
+		if json.Unmarshal([]byte(text), &claims) != nil {
+			return
+		}
+		found := groups(claims, []string{"groups", "email", "absent"})
+		if verified, ok := claims["email_verified"].(bool); ok && !verified {
+			delete(claims, "email")
+		}
+		quoted, err := json.Marshal([]any{claims["groups"], claims["email"]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, group := range found {
+			word, err := json.Marshal(group)
+			if err != nil || !strings.Contains(string(quoted), string(word)) {
+				t.Errorf("%q is a group of %s", group, text)
+			}
+		}
 	})
 }

@@ -47,13 +47,12 @@ func (h *Handler) authenticate(r *http.Request, public bool) (*http.Request, err
 		}
 		return r, fault.New(fault.Unauthenticated, "no session information: sign in first")
 	}
-	ctx := server.WithAddress(r.Context(), state.address)
 	if !known {
-		return r.WithContext(ctx), nil
+		return r, nil
 	}
 	caller.Address = state.address
 	state.caller = caller.Name
-	return r.WithContext(server.WithCaller(ctx, caller)), nil
+	return r.WithContext(server.WithCaller(r.Context(), caller)), nil
 }
 
 // addressOf is where a request comes from.

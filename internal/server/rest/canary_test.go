@@ -115,7 +115,7 @@ func TestCanary(t *testing.T) {
 			found(route.Name, text)
 			if route.Name == "ApplicationService_Sync" {
 				// What an operation was given is in the application from now on.
-				for _, path := range []string{"/api/v1/applications", "/api/v1/applications/shop", "/api/belay/v1/deployments"} {
+				for _, path := range []string{"/api/v1/applications", "/api/v1/applications/shop", "/api/belay/v1/deployments", "/api/belay/v1/deployments/table"} {
 					found(path, string(b.as("admin", "GET", path, nil).body))
 				}
 			}

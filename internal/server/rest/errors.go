@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/mask"
@@ -16,6 +17,16 @@ import (
 type errTooLarge struct{ limit int64 }
 
 func (e errTooLarge) Error() string { return fmt.Sprintf("the body is larger than %d bytes", e.limit) }
+
+// errMethod is a path that is there, but not for this method.
+type errMethod struct {
+	method  string
+	allowed []string
+}
+
+func (e errMethod) Error() string {
+	return fmt.Sprintf("method %s is not served here: %s", e.method, strings.Join(e.allowed, ", "))
+}
 
 // Problem is the body of an answer that is an error, as Argo CD's gateway writes it.
 type Problem struct {
@@ -50,8 +61,11 @@ func outcomes() map[fault.Kind]outcome {
 // in which an operation is not started, which Argo CD calls a failed precondition.
 func outcomeOf(err error) outcome {
 	var tooLarge errTooLarge
+	var method errMethod
 	var refusal *operation.Refusal
 	switch {
+	case errors.As(err, &method):
+		return outcome{http.StatusMethodNotAllowed, 12}
 	case errors.As(err, &tooLarge):
 		return outcome{http.StatusRequestEntityTooLarge, 8}
 	case errors.Is(err, context.Canceled):

@@ -36,6 +36,8 @@ func probes(namespace string) map[string]probe {
 	read, admin := want{401, 200, 200, 200}, want{401, 403, 403, 200}
 	operate := want{401, 403, 200, 200}
 	global := want{401, 200, 403, 200} // what belongs to no project
+	tokens := want{401, 403, 403, 400} // nobody makes them here
+	role := map[string]string{"project": "dev", "role": "ci", "iat": "1"}
 	in := "&namespace=" + namespace
 	spec := obj{"project": "dev", "source": obj{"repoURL": "https://git.example.com/deploy.git", "path": "app", "targetRevision": "main"},
 		"destination": obj{"server": "https://kubernetes.default.svc", "namespace": namespace}}
@@ -86,6 +88,8 @@ func probes(namespace string) map[string]probe {
 		"ProjectService_GetGlobalProjects":   {want: read, params: map[string]string{"name": "dev"}},
 		"ProjectService_GetSyncWindowsState": {want: read, params: map[string]string{"name": "dev"}},
 		"ProjectService_ListLinks":           {want: read, params: map[string]string{"name": "dev"}},
+		"ProjectService_CreateToken":         {params: role, body: obj{}, want: tokens},
+		"ProjectService_DeleteToken":         {params: role, want: tokens},
 
 		"ClusterService_List":                        {want: read}, // of what may be seen, which is nothing for the role
 		"ClusterService_Get":                         {params: map[string]string{"id": "https://kubernetes.default.svc"}, want: global},
@@ -97,15 +101,19 @@ func probes(namespace string) map[string]probe {
 		"AccountService_ListAccounts":                {want: read},
 		"AccountService_GetAccount":                  {params: map[string]string{"name": "admin"}, want: global},
 		"AccountService_UpdatePassword":              {body: obj{"name": "ci", "currentPassword": "correct horse", "newPassword": "battery staple"}, want: admin},
+		"AccountService_CreateToken":                 {params: map[string]string{"name": "ci"}, body: obj{}, want: tokens},
+		"AccountService_DeleteToken":                 {params: map[string]string{"name": "ci", "id": "one"}, want: tokens},
 		"AccountService_CanI":                        {params: map[string]string{"resource": "applications", "action": "sync", "subresource": "dev/shop"}, want: read},
 		"SettingsService_Get":                        {want: want{200, 200, 200, 200}},
 		"VersionService_Version":                     {want: want{200, 200, 200, 200}},
 		"Badge":                                      {query: "name=shop", want: want{200, 200, 200, 200}},
 
-		"Belay_Me":          {want: want{200, 200, 200, 200}},
-		"Belay_Deployments": {want: read},
-		"Belay_Stream":      {want: read},
-		"Belay_Plan":        {want: read},
+		"Belay_Me":              {want: want{200, 200, 200, 200}},
+		"Belay_Deployments":     {want: read},
+		"Belay_DeploymentTable": {want: read},
+		"Belay_ResourceTable":   {want: read},
+		"Belay_Stream":          {want: read},
+		"Belay_Plan":            {want: read},
 		// A plan that was not reviewed is refused to those who may sync.
 		"Belay_PlanSync":     {body: obj{"digest": "another"}, want: want{401, 403, 409, 409}},
 		"Belay_PlanRollback": {body: obj{"id": 1, "digest": "another"}, want: want{401, 403, 409, 409}},

@@ -7,6 +7,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/belaycd/belay/internal/fault"
@@ -33,7 +34,7 @@ type Options struct {
 	// Webhook serves POST /api/webhook.
 	Webhook http.Handler
 	// Mounts are further handlers by mux pattern, such as those of signing in at an identity provider. They get the security
-	// headers, the log and the limits, and check callers themselves.
+	// headers, the log, the limits and the address of the caller in the context, and check callers themselves.
 	Mounts map[string]http.Handler
 	// Secure says that browsers reach the server by TLS although it does not speak it itself.
 	Secure bool
@@ -94,13 +95,29 @@ func New(o Options) (*Handler, error) {
 		mux.Handle(pattern, mounted)
 	}
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
-		h.fail(w, r, fault.New(fault.NotFound, "no such path or method: %s %s", r.Method, r.URL.Path))
+		if methods := allowed(mux, r); len(methods) > 0 {
+			w.Header().Set("Allow", strings.Join(methods, ", "))
+			h.fail(w, r, errMethod{r.Method, methods})
+			return
+		}
+		h.fail(w, r, fault.New(fault.NotFound, "no such path: %s", r.URL.Path))
 	})
 	if o.UI != nil {
 		mux.Handle("/", o.UI)
 	}
 	h.handler = h.wrap(mux)
 	return h, nil
+}
+
+// allowed are the methods that something is served for at the path of a request.
+func allowed(mux *http.ServeMux, r *http.Request) (methods []string) {
+	for _, method := range []string{http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodPatch, http.MethodPost, http.MethodPut} {
+		if _, pattern := mux.Handler(&http.Request{Method: method, Host: r.Host, URL: r.URL}); strings.HasPrefix(pattern, method+" ") ||
+			method == http.MethodHead && strings.HasPrefix(pattern, http.MethodGet+" ") {
+			methods = append(methods, method)
+		}
+	}
+	return methods
 }
 
 // ServeHTTP implements http.Handler.

@@ -58,6 +58,7 @@ func resourceRoutes(s *server.Server) []Route {
 
 func projectRoutes(s *server.Server) []Route {
 	const service, projects, project = "ProjectService_", "/api/v1/projects", "/api/v1/projects/{name}"
+	const tokens = projects + "/{project}/roles/{role}/token"
 	return []Route{
 		call("GET", projects, service+"List", "The projects that the caller may see", s.ListProjects),
 		call("POST", projects, service+"Create", "Make a project", s.CreateProject),
@@ -69,6 +70,8 @@ func projectRoutes(s *server.Server) []Route {
 		call("GET", project+"/globalprojects", service+"GetGlobalProjects", "The projects that a project takes over from", s.GetGlobalProjects),
 		call("GET", project+"/syncwindows", service+"GetSyncWindowsState", "The sync windows that are open now", s.GetSyncWindowsState),
 		call("GET", project+"/links", service+"ListLinks", "Pages of a project", s.ListProjectLinks),
+		call("POST", tokens, service+"CreateToken", "Give a role of a project a token", s.CreateProjectToken),
+		call("DELETE", tokens+"/{iat}", service+"DeleteToken", "Take a token from a role, by its id or the second that it was issued in", s.DeleteProjectToken),
 	}
 }
 
@@ -84,6 +87,8 @@ func settingsRoutes(s *server.Server) []Route {
 		call("GET", "/api/v1/account", "AccountService_ListAccounts", "The local accounts that the caller may see", s.ListAccounts),
 		call("PUT", "/api/v1/account/password", "AccountService_UpdatePassword", "Change a password", s.UpdatePassword),
 		call("GET", "/api/v1/account/{name}", "AccountService_GetAccount", "One account", s.GetAccount),
+		call("POST", "/api/v1/account/{name}/token", "AccountService_CreateToken", "Give an account a token", s.CreateToken),
+		call("DELETE", "/api/v1/account/{name}/token/{id}", "AccountService_DeleteToken", "Take a token from an account", s.DeleteToken),
 		call("GET", "/api/v1/account/can-i/{resource}/{action}/{subresource...}", "AccountService_CanI", "Whether the caller may do something", s.CanI),
 		call("GET", "/api/v1/settings", "SettingsService_Get", "What clients have to know", s.GetSettings).public(),
 		call("GET", "/api/version", "VersionService_Version", "Which program answers", s.Version).public(),
@@ -97,7 +102,9 @@ func belayRoutes(s *server.Server) []Route {
 	return []Route{
 		call("GET", base+"/me", "Belay_Me", "Who the caller is, and what may be offered", s.Me).public(),
 		call("GET", base+"/deployments", "Belay_Deployments", "Services and environments", s.Deployments),
+		call("GET", base+"/deployments/table", "Belay_DeploymentTable", "Services and environments, by columns", s.DeploymentTable),
 		flow(base+"/stream", "Belay_Stream", "Rows of deployments that have become others", s.Stream),
+		call("GET", base+"/applications/{name}/resources/table", "Belay_ResourceTable", "The objects of an application, by columns", s.ResourceTable),
 		call("GET", base+"/applications/{name}/plan", "Belay_Plan", "What a sync would do", s.Plan),
 		call("POST", base+"/applications/{name}/sync", "Belay_PlanSync", "Syncs what was reviewed", s.PlanSync),
 		call("POST", base+"/applications/{name}/rollback", "Belay_PlanRollback", "Goes back to an earlier deployment, as reviewed", s.PlanRollback),

@@ -69,6 +69,103 @@ func TestOperationRules(t *testing.T) {
 	}
 }
 
+// operators may get, sync, and one of them something else besides.
+type operators struct{}
+
+func (operators) Allows(c server.Caller, resource, action, _ string) bool {
+	return resource == "applications" && (action == "get" || action == "sync" && c.Name != "returner" || action == "override" && c.Name == "overrider" || action == "rollback" && c.Name == "returner")
+}
+
+// TestRightsBesidesSync: argocd-cm may ask for the right to override where a revision is named, and for that of going back.
+func TestRightsBesidesSync(t *testing.T) {
+	b := newBench(t, func(b *bench, _ *rest.Options) { b.server.Access = operators{} })
+	b.fixture("x")
+	post := func(user, path string, body any) reply { return b.as(user, "POST", path, body) }
+	const app, own = "/api/v1/applications/shop/", "/api/belay/v1/applications/shop/"
+	back := obj{"id": 1, "digest": "another"}
+	post("syncer", own+"rollback", back).refused(t, 409, 10, "another one")
+	post("returner", own+"rollback", back).refused(t, 403, 7, "applications, sync")
+	post("syncer", app+"sync", obj{"revision": "v1"}).is(t, 200)
+	cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "argocd-cm", Namespace: b.Namespace}, Data: map[string]string{
+		"application.sync.requireOverridePrivilegeForRevisionSync": "true", "server.rbac.rollback.enforce.enable": "true",
+	}}
+	if err := b.Client.Create(t.Context(), cm); err != nil {
+		t.Fatal(err)
+	}
+	b.fixture("x")
+	post("syncer", app+"sync", obj{"revision": "v1"}).refused(t, 403, 7, "applications, override")
+	post("syncer", own+"sync", obj{"digest": "another", "override": true, "revisions": []string{"v1"}}).refused(t, 403, 7, "applications, override")
+	post("overrider", own+"sync", obj{"digest": "another", "override": true, "revisions": []string{"v1"}}).refused(t, 409, 10, "another one")
+	post("overrider", app+"sync", obj{"revision": "v1"}).is(t, 200)
+	b.fixture("x")
+	post("syncer", app+"sync", obj{"revision": "main"}).is(t, 200) // that of the application
+	b.fixture("x")
+	post("syncer", app+"sync", obj{}).is(t, 200)
+	b.fixture("x")
+	post("syncer", app+"rollback", obj{"id": 1}).refused(t, 403, 7, "applications, rollback")
+	post("syncer", own+"rollback", back).refused(t, 403, 7, "applications, rollback")
+	post("returner", own+"rollback", back).refused(t, 409, 10, "another one")
+	post("returner", app+"rollback", obj{"id": 1}).is(t, 200)
+}
+
+// TestLinks fills the templates of argocd-cm in, and none with what is secret.
+func TestLinks(t *testing.T) {
+	b := newBench(t)
+	b.fixture("not-a-canary")
+	b.credentials("not-a-canary")
+	var cm corev1.ConfigMap
+	if err := b.Client.Get(t.Context(), types.NamespacedName{Namespace: b.Namespace, Name: "argocd-cm"}, &cm); err != nil {
+		t.Fatal(err)
+	}
+	cm.Data["application.links"] = `
+- title: Logs
+  url: https://logs.example.com/?app={{.application.metadata.name}}&project={{.project.metadata.name}}&cluster={{.cluster.name}}
+  description: all lines
+  icon.class: fa-book
+- {title: hidden, url: 'https://logs.example.com', if: 'application.spec.project != "dev"'}
+- {title: broken, url: 'https://logs.example.com/{{.x'}
+`
+	cm.Data["resource.links"] = `
+- {title: Object, url: 'https://logs.example.com/{{.resource.kind}}/{{.resource.metadata.name}}/{{.app.metadata.name}}'}
+- {title: Data, url: 'https://logs.example.com/?{{.resource.data | toJson | urlquery}}&{{.resource.metadata.annotations | toJson | urlquery}}', if: resource.kind == "Secret"}
+`
+	cm.Data["project.links"] = `[{title: Audit, url: 'https://audit.example.com/{{.project.metadata.name}}'}]`
+	if err := b.Client.Update(t.Context(), &cm); err != nil {
+		t.Fatal(err)
+	}
+	read := func(path string) string {
+		t.Helper()
+		return string(b.as("reader", "GET", path, nil).is(t, 200).body)
+	}
+	want := `{"items":[{"title":"Logs","url":"https://logs.example.com/?app=shop\u0026project=dev\u0026cluster=in-cluster","description":"all lines","iconClass":"fa-book"}]}`
+	if got := read("/api/v1/applications/shop/links"); got != want {
+		t.Errorf("links of the application: %s", got)
+	}
+	if got := read("/api/v1/projects/dev/links"); got != `{"items":[{"title":"Audit","url":"https://audit.example.com/dev"}]}` {
+		t.Errorf("links of the project: %s", got)
+	}
+	object := "/api/v1/applications/shop/resource/links?version=v1&namespace=" + b.Namespace
+	if got := read(object + "&kind=ConfigMap&resourceName=settings"); !strings.Contains(got, `"https://logs.example.com/ConfigMap/settings/shop"`) || strings.Contains(got, "Data") {
+		t.Errorf("links of an object: %s", got)
+	}
+	got := read(object + "&kind=Secret&resourceName=db")
+	if !strings.Contains(got, `"title":"Data"`) || !strings.Contains(got, "password") {
+		t.Errorf("links of a Secret: %s", got)
+	}
+	for form, text := range forms("not-a-canary") {
+		if strings.Contains(got, text) {
+			t.Errorf("a link has the secret (%s): %s", form, got)
+		}
+	}
+	if n := strings.Count(b.log.String(), "link not used"); n != 1 {
+		t.Errorf("a broken link was told of %d times", n)
+	}
+	read("/api/v1/applications/shop/links")
+	if n := strings.Count(b.log.String(), "link not used"); n != 1 {
+		t.Errorf("a broken link was told of %d times", n)
+	}
+}
+
 // TestRefresh asks for a comparison, plays the controller that makes it, and gets the state after it.
 func TestRefresh(t *testing.T) {
 	b := newBench(t)

@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/audit"
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/server"
 	"github.com/belaycd/belay/internal/server/rest"
 )
 
 // offline is a handler over a service layer without a cluster, for what is decided before one is asked.
-func offline(t *testing.T, change func(*rest.Options)) (*rest.Handler, *lockedBuffer) {
+func offline(t testing.TB, change func(*rest.Options)) (*rest.Handler, *lockedBuffer) {
 	t.Helper()
 	log := &lockedBuffer{}
 	o := rest.Options{
@@ -134,12 +135,17 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		{"two values", "POST", "/api/v1/session", `{} {}`, 400, "more than one"},
 		{"a wrong query", "GET", "/api/v1/applications/shop/logs?tailLines=many", "", 400, "tailLines"},
 		{"no such path", "GET", "/api/v1/nonsense", "", 404, "no such path"},
-		{"no such method", "POST", "/api/v1/settings", "", 404, "no such path or method"},
+		{"no such path, another method", "PUT", "/api/v1/nonsense/x", "", 404, "no such path"},
+		{"no such method", "POST", "/api/v1/settings", "", 405, "GET, HEAD"},
+		{"no such method of an application", "POST", "/api/v1/applications/shop", "", 405, "DELETE, GET, HEAD, PATCH, PUT"},
 		{"unknown fields are passed over", "POST", "/api/v1/session", `{"surprise":{"a":[1]},"token":"wrong"}`, 401, "invalid session"},
 	} {
 		w := ask(h, test.method, test.path, test.body, bearer...)
 		if w.Code != test.status || !strings.Contains(w.Body.String(), test.says) || !strings.Contains(w.Body.String(), `"code":`) {
 			t.Errorf("%s: status %d, %s", test.name, w.Code, w.Body)
+		}
+		if allow := w.Header().Get("Allow"); (w.Code == 405) != (allow == test.says) {
+			t.Errorf("%s: status %d, Allow %q", test.name, w.Code, allow)
 		}
 	}
 	if strings.Contains(log.String(), "xxxxxxxx") {
@@ -216,6 +222,42 @@ func TestAddressOfCaller(t *testing.T) {
 		ask(h, "GET", "/api/version", "", "X-Forwarded-For", "198.51.100.9, 203.0.113.7")
 		if got := strings.Contains(log.String(), "203.0.113.7"); got != trusted {
 			t.Errorf("trusted %v: the log has %s", trusted, log)
+		}
+	}
+}
+
+// record keeps what was recorded.
+type record struct{ all []audit.Activity }
+
+func (r *record) Record(_ context.Context, a audit.Activity) { r.all = append(r.all, a) }
+
+// TestAddressOfMounted: handlers beside the table learn where a caller is as its procedures do, without a port.
+func TestAddressOfMounted(t *testing.T) {
+	for _, trusted := range []bool{false, true} {
+		kept := &record{}
+		h, _ := offline(t, func(o *rest.Options) {
+			o.TrustForwarded, o.Server.Recorder = trusted, kept
+			o.Mounts = map[string]http.Handler{"GET /auth/callback": http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				o.Server.RecordSingleSignOn(r.Context(), "somebody", nil)
+				o.Server.RecordSingleSignOn(r.Context(), "", fault.New(fault.Denied, "fetch https://me:hunter2@id.example.com/: refused"))
+				o.Server.RecordSingleSignOn(r.Context(), "", fault.New(fault.Transient, "the provider is away"))
+			})}
+		})
+		ask(h, "GET", "/auth/callback", "", "X-Forwarded-For", "198.51.100.9, 203.0.113.7")
+		ask(h, "POST", "/api/v1/session", `{"username":"admin","password":"wrong"}`, "X-Forwarded-For", "203.0.113.7")
+		want := map[bool]string{false: "192.0.2.1", true: "203.0.113.7"}[trusted]
+		var got []string
+		for _, a := range kept.all {
+			if a.Address != want {
+				t.Errorf("trusted %v: %q was recorded for %s", trusted, a.Address, want)
+			}
+			got = append(got, a.Kind+" "+a.Actor+" "+a.Outcome)
+			if strings.Contains(a.Text, "hunter2") {
+				t.Errorf("the record has a password: %s", a.Text)
+			}
+		}
+		if text := strings.Join(got, ", "); text != "login somebody success, login-failed  denied, login-failed  failure, login-failed admin denied" {
+			t.Errorf("recorded: %s", text)
 		}
 	}
 }

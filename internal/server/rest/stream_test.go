@@ -7,10 +7,16 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/server"
+	"github.com/belaycd/belay/internal/server/rest"
 )
 
 // sse is one event of a stream.
@@ -250,6 +256,54 @@ func TestStreamEndsWithItsSession(t *testing.T) {
 			case <-ctx.Done():
 				t.Fatalf("%s goes on after its session", path)
 			}
+		}
+	}
+}
+
+// revocable are rights of everybody that can be taken away, by resource.
+type revocable struct{ gone atomic.Value }
+
+func (r *revocable) Allows(_ server.Caller, resource, _, _ string) bool {
+	return r.gone.Load() != resource
+}
+
+// TestLogsEndWithTheRight: whoever loses the right to read logs, or the session, is told no further line.
+func TestLogsEndWithTheRight(t *testing.T) {
+	rights := &revocable{}
+	b := newBench(t, func(b *bench, _ *rest.Options) { b.server.Access, b.server.Recheck = rights, 20*time.Millisecond })
+	b.fixture("x")
+	b.Eventually("the pod runs", func(ctx context.Context) bool {
+		var pod corev1.Pod
+		return b.Client.Get(ctx, types.NamespacedName{Namespace: b.Namespace, Name: "lone"}, &pod) == nil && pod.Status.Phase == corev1.PodRunning
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	const path = "/api/v1/applications/shop/pods/lone/logs?follow=true"
+	for _, resource := range []string{"logs", "applications"} {
+		rights.gone.Store("nothing")
+		events, resp := b.follow(ctx, "reader", path, "")
+		if resp.StatusCode != http.StatusOK {
+			t.Fatalf("status %d", resp.StatusCode)
+		}
+		rights.gone.Store(resource)
+		e := until(ctx, t, events, "the refusal", func(e sse) bool { return strings.Contains(e.data, `"error"`) })
+		if !strings.Contains(e.data, "permission denied") || !strings.Contains(e.data, `"code":7`) {
+			t.Errorf("without %s: %s", resource, e.data)
+		}
+		if e, more := <-events; more {
+			t.Errorf("without %s the stream goes on: %s", resource, e.data)
+		}
+	}
+	rights.gone.Store("nothing")
+	events, _ := b.follow(ctx, "reader", path, "")
+	if err := b.sessions.Revoke(ctx, b.sessions.token("reader")); err != nil {
+		t.Fatal(err)
+	}
+	for open := true; open; {
+		select {
+		case _, open = <-events:
+		case <-ctx.Done():
+			t.Fatal("the stream goes on after its session")
 		}
 	}
 }

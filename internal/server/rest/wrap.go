@@ -14,6 +14,7 @@ import (
 
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/mask"
+	"github.com/belaycd/belay/internal/server"
 )
 
 // requestState is what the handlers of one request learn for its line in the log.
@@ -36,7 +37,7 @@ func randomID() string {
 	return hex.EncodeToString(b[:])
 }
 
-// wrap puts around the mux what every request gets: a name, the log, an answer for a panic, the security headers, the
+// wrap puts around the mux what every request gets: a name, the address of its caller, the log, an answer for a panic, the security headers, the
 // limit of the body and the refusal of writes from other sites.
 func (h *Handler) wrap(mux *http.ServeMux) http.Handler {
 	foreign := http.NewCrossOriginProtection()
@@ -44,7 +45,7 @@ func (h *Handler) wrap(mux *http.ServeMux) http.Handler {
 		start := time.Now()
 		state := &requestState{id: h.RequestID(), address: h.addressOf(r)}
 		w := &recorder{ResponseWriter: rw}
-		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, state))
+		r = r.WithContext(server.WithAddress(context.WithValue(r.Context(), requestKey{}, state), state.address))
 		securityHeaders(w.Header(), r)
 		w.Header().Set("X-Request-Id", state.id)
 		defer func() {

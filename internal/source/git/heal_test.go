@@ -248,7 +248,7 @@ func TestReadersAreBoundedAndEnd(t *testing.T) {
 	if n := len(open()); n > 3 {
 		t.Errorf("%d readers, want at most 3", n)
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		running := 0
 		for _, m := range open() {
 			if !m.reader.ended() {

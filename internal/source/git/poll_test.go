@@ -51,7 +51,7 @@ func next(t *testing.T, told <-chan Movement) Movement {
 	select {
 	case m := <-told:
 		return m
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("Poll tells nothing")
 		return Movement{}
 	}
@@ -322,6 +322,13 @@ func TestSweepRemovesUnusedMirrors(t *testing.T) {
 	}
 }
 
+// isTending reports whether the mirror is being repacked.
+func (r *repo) isTending() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.tending
+}
+
 func TestRepackKeepsEverything(t *testing.T) {
 	dir, repo, sha := one(t)
 	s := newSource(t, nil)
@@ -355,13 +362,15 @@ func TestRepackKeepsEverything(t *testing.T) {
 	if _, err := s.Refresh(ctx, source.Request{RepoURL: repo.Dir}); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if _, err := os.Stat(loose); errors.Is(err, os.ErrNotExist) {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the mirror is not repacked")
-		}
+	r, err := s.repo(repo.Dir, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for r.isTending() { // it ends by itself, at FetchTimeout at the latest
+		time.Sleep(10 * time.Millisecond)
+	}
+	if _, err := os.Stat(loose); !errors.Is(err, os.ErrNotExist) {
+		t.Fatalf("the mirror is not repacked: %v", err)
 	}
 	s.readers.drop(mirror)
 	s.cache = newCache(s.cfg.CacheBytes)

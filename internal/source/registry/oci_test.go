@@ -204,7 +204,7 @@ func TestPoll(t *testing.T) {
 			if got != want {
 				t.Errorf("told %+v; want %+v", got, want)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatalf("Poll does not tell of %+v", want)
 		}
 	}

@@ -101,7 +101,8 @@ export interface Application {
 }
 
 export interface TreeNode extends ResourceRef {
-  parentRefs?: ResourceRef[];
+  /** The UIDs of the objects that own it. */
+  parents?: string[];
   info?: { name: string; value: string }[];
   images?: string[];
   health?: Health;

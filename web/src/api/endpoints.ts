@@ -1,5 +1,7 @@
 import type * as argocd from './argocd';
 import { call, get, seg, type Params } from './client';
+import type { DeploymentTable, TreeTable } from './schema';
+import { readDeployments, readTree } from './table';
 import type * as belay from './types';
 
 /** AppKey names an application; an empty namespace is that of the control plane. */
@@ -30,12 +32,12 @@ export const session = {
 };
 
 export const deployments = {
-  list: (signal?: AbortSignal) => get<belay.DeploymentList>(`${own}/deployments`, {}, signal),
+  list: (signal?: AbortSignal) => get<DeploymentTable>(`${own}/deployments/table`, {}, signal).then(readDeployments),
 };
 
 export const applications = {
   get: (key: AppKey, refresh?: 'normal' | 'hard') => get<argocd.Application>(app(key), within(key, { refresh })),
-  tree: (key: AppKey) => get<argocd.ResourceTree>(`${app(key)}/resource-tree`, within(key)),
+  tree: (key: AppKey) => get<TreeTable>(`${ownApp(key)}/resources/table`, within(key)).then(readTree),
   managed: (key: AppKey) => get<argocd.ListOf<argocd.ManagedResource>>(`${app(key)}/managed-resources`, within(key)),
   events: (key: AppKey, ref?: belay.ResourceRef) =>
     get<argocd.ListOf<argocd.KubeEvent>>(

@@ -1,4 +1,4 @@
-import { useSyncExternalStore } from 'react';
+import { useSyncExternalStore, type PointerEvent } from 'react';
 import { absolute, full, parseTime, relative } from '../format/time';
 
 // One clock for all times of a page; it moves every half a minute, which is as fine as "4m ago" is.
@@ -23,6 +23,11 @@ function subscribe(listener: () => void) {
 
 export const useNow = () => useSyncExternalStore(subscribe, () => now);
 
+// The tip is made when somebody asks for it: a page has hundreds of times.
+function tip(event: PointerEvent<HTMLTimeElement>) {
+  event.currentTarget.title = full(Date.parse(event.currentTarget.dateTime));
+}
+
 /** Time shows when something was: how long ago, and the absolute time beside it, or as a tip where there is no room. */
 export function Time({ at, both = false, fallback = 'never' }: { at: string | null | undefined; both?: boolean; fallback?: string }) {
   const current = useNow();
@@ -30,7 +35,7 @@ export function Time({ at, both = false, fallback = 'never' }: { at: string | nu
   if (time === undefined) return <span className="muted">{fallback}</span>;
   const ago = relative(time, Math.max(current, Date.now() - 30_000, Math.min(time, Date.now())));
   return (
-    <time dateTime={new Date(time).toISOString()} title={full(time)}>
+    <time dateTime={new Date(time).toISOString()} onPointerEnter={tip}>
       {both ? (
         <>
           {absolute(time)} <span className="muted">({ago})</span>

@@ -5,24 +5,32 @@ import { image, repository } from '../format/revision';
 export interface Facet {
   key: string;
   title: string;
-  values(row: Deployment): readonly string[];
+  /** The row's value; empty when it has none. */
+  value(row: Deployment): string;
 }
-
-const one = (value: string | undefined) => (value ? [value] : []);
 
 export const destination = (row: Deployment) => row.destName || row.destServer || '';
 
+const repositories = new Map<string, string>();
+
+// A fleet has few repositories, and many rows of each.
+function repositoryOf(url: string): string {
+  let text = repositories.get(url);
+  if (text === undefined) repositories.set(url, (text = repository(url)));
+  return text;
+}
+
 export const facets: readonly Facet[] = [
-  { key: 'health', title: 'Health', values: (row) => [row.health || 'Unknown'] },
-  { key: 'sync', title: 'Sync', values: (row) => [row.sync || 'Unknown'] },
-  { key: 'operation', title: 'Last operation', values: (row) => one(row.operation) },
-  { key: 'env', title: 'Environment', values: (row) => one(row.environment) },
-  { key: 'proj', title: 'Project', values: (row) => one(row.project) },
-  { key: 'autoSync', title: 'Auto-sync', values: (row) => [row.autoSync ? 'Enabled' : 'Disabled'] },
-  { key: 'cluster', title: 'Cluster', values: (row) => one(destination(row)) },
-  { key: 'namespace', title: 'Namespace', values: (row) => one(row.destNamespace) },
-  { key: 'repo', title: 'Repository', values: (row) => one(row.repoURL && repository(row.repoURL)) },
-  { key: 'targetRevision', title: 'Target revision', values: (row) => one(row.targetRevision) },
+  { key: 'health', title: 'Health', value: (row) => row.health || 'Unknown' },
+  { key: 'sync', title: 'Sync', value: (row) => row.sync || 'Unknown' },
+  { key: 'operation', title: 'Last operation', value: (row) => row.operation ?? '' },
+  { key: 'env', title: 'Environment', value: (row) => row.environment ?? '' },
+  { key: 'proj', title: 'Project', value: (row) => row.project ?? '' },
+  { key: 'autoSync', title: 'Auto-sync', value: (row) => (row.autoSync ? 'Enabled' : 'Disabled') },
+  { key: 'cluster', title: 'Cluster', value: destination },
+  { key: 'namespace', title: 'Namespace', value: (row) => row.destNamespace ?? '' },
+  { key: 'repo', title: 'Repository', value: (row) => repositoryOf(row.repoURL) },
+  { key: 'targetRevision', title: 'Target revision', value: (row) => row.targetRevision ?? '' },
 ];
 
 export interface Filter {
@@ -107,7 +115,7 @@ function compile(filter: Filter, favourites: ReadonlySet<string>): Tests {
   const tests: Tests = { facets: new Map(), rest: filter.labels.map(labelTest) };
   for (const facet of facets) {
     const wanted = filter.chosen[facet.key];
-    if (wanted) tests.facets.set(facet.key, (row) => facet.values(row).some((value) => wanted.includes(value)));
+    if (wanted) tests.facets.set(facet.key, (row) => wanted.includes(facet.value(row)));
   }
   const search = searchTest(filter.search);
   if (search) tests.rest.push(search);
@@ -125,6 +133,7 @@ export interface Filtered {
 export function applyFilter(rows: readonly Deployment[], filter: Filter, favourites: ReadonlySet<string>): Filtered {
   const tests = compile(filter, favourites);
   const counts: Record<string, Map<string, number>> = Object.fromEntries(facets.map((facet) => [facet.key, new Map<string, number>()]));
+  const counting = facets.map((facet) => ({ facet, count: counts[facet.key]! }));
   const selected: Deployment[] = [];
   for (const row of rows) {
     if (!tests.rest.every((test) => test(row))) continue;
@@ -138,10 +147,10 @@ export function applyFilter(rows: readonly Deployment[], filter: Filter, favouri
     }
     if (failures > 1) continue;
     if (failures === 0) selected.push(row);
-    for (const facet of facets) {
+    for (const { facet, count } of counting) {
       if (failures === 1 && facet.key !== failed) continue;
-      const count = counts[facet.key]!;
-      for (const value of facet.values(row)) count.set(value, (count.get(value) ?? 0) + 1);
+      const value = facet.value(row);
+      if (value) count.set(value, (count.get(value) ?? 0) + 1);
     }
   }
   // A value that is chosen stays visible, so that it can be taken back.

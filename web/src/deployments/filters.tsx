@@ -1,4 +1,4 @@
-import { useState } from 'react';
+import { useMemo, useState } from 'react';
 import { Icon } from '../components/icon';
 import type { Patch } from '../state/url';
 import { facets, isFiltered, toggled, type Facet, type Filter } from './filter';
@@ -37,11 +37,13 @@ const shown = 8;
 
 function FacetGroup({ facet, chosen, counts, open, onChange }: { facet: Facet; chosen: readonly string[] | undefined; counts: Map<string, number>; open: boolean; onChange: (patch: Patch) => void }) {
   const [all, setAll] = useState(false);
+  const [unfolded, setUnfolded] = useState(open || Boolean(chosen?.length));
+  // A group may have thousands of values: what is folded is not ordered and not drawn.
+  const values = useMemo(() => (unfolded ? [...counts].sort((a, b) => b[1] - a[1] || compareText(a[0], b[0])) : []), [counts, unfolded]);
   if (counts.size === 0) return null;
-  const values = [...counts].sort((a, b) => b[1] - a[1] || compareText(a[0], b[0]));
   const drawn = all ? values : values.filter(([value], i) => i < shown || chosen?.includes(value));
   return (
-    <details className="facet" open={open || Boolean(chosen?.length)}>
+    <details className="facet" open={unfolded} onToggle={(event) => setUnfolded(event.currentTarget.open)}>
       <summary>{facet.title}</summary>
       <ul>
         {drawn.map(([value, count]) => (

@@ -6,6 +6,7 @@ import { Counts } from '../components/parts';
 import { Health, Operation, Sync } from '../components/status';
 import { Time } from '../components/time';
 import { short } from '../format/revision';
+import { keyOf } from '../state/deployments';
 import { appPath } from '../state/paths';
 import { Favourite, Images, notable, Who } from './cell';
 import { destination } from './filter';
@@ -24,6 +25,16 @@ export function useNarrow(): boolean {
   );
 }
 
+/** useRemeasure forgets the sizes of rows when they have become others; those of the first drawing are no others. */
+export function useRemeasure(virtual: { measure(): void }, sizes: unknown): void {
+  const measured = useRef(sizes);
+  useEffect(() => {
+    if (measured.current === sizes) return;
+    measured.current = sizes;
+    virtual.measure();
+  }, [virtual, sizes]);
+}
+
 export function ListView({ rows, focus, starred }: { rows: readonly Deployment[]; focus: RowFocus; starred: ReadonlySet<string> }) {
   const scroll = useRef<HTMLDivElement>(null);
   const height = useNarrow() ? 88 : 48;
@@ -31,10 +42,9 @@ export function ListView({ rows, focus, starred }: { rows: readonly Deployment[]
     count: rows.length,
     getScrollElement: () => scroll.current,
     estimateSize: () => height,
-    getItemKey: (i) => `${rows[i]?.namespace}/${rows[i]?.name}`,
-    overscan: 10,
+    overscan: 4,
   });
-  useEffect(() => virtual.measure(), [virtual, height]);
+  useRemeasure(virtual, height);
   useEffect(() => {
     focus.count.current = rows.length;
     focus.scroller.current = (i) => virtual.scrollToIndex(i, { align: 'auto' });
@@ -58,7 +68,7 @@ export function ListView({ rows, focus, starred }: { rows: readonly Deployment[]
           const row = rows[item.index];
           if (!row) return null;
           return (
-            <div key={item.key} role="row" aria-rowindex={item.index + 2} data-row={item.index} className="list-row virtual-row" style={{ height: item.size, transform: `translateY(${item.start}px)` }}>
+            <div key={keyOf(row)} role="row" aria-rowindex={item.index + 2} data-row={item.index} className="list-row virtual-row" style={{ height: item.size, transform: `translateY(${item.start}px)` }}>
               <div role="cell" className="l-star">
                 <Favourite row={row} starred={starred} />
               </div>

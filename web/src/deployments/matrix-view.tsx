@@ -1,6 +1,7 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useEffect, useRef } from 'react';
 import { Cell } from './cell';
+import { useRemeasure } from './list-view';
 import type { Matrix } from './matrix';
 import type { RowFocus } from './row-focus';
 
@@ -13,10 +14,9 @@ export function MatrixView({ matrix, focus }: { matrix: Matrix; focus: RowFocus 
     count: rows.length,
     getScrollElement: () => scroll.current,
     estimateSize: (i) => (rows[i]?.depth ?? 1) * cellHeight,
-    getItemKey: (i) => `${rows[i]?.project}/${rows[i]?.service}`,
-    overscan: 6,
+    overscan: 2,
   });
-  useEffect(() => virtual.measure(), [virtual, rows]);
+  useRemeasure(virtual, rows);
   useEffect(() => {
     focus.count.current = rows.length;
     focus.scroller.current = (i) => virtual.scrollToIndex(i, { align: 'auto' });
@@ -40,7 +40,7 @@ export function MatrixView({ matrix, focus }: { matrix: Matrix; focus: RowFocus 
           const row = rows[item.index];
           if (!row) return null;
           return (
-            <div key={item.key} role="row" aria-rowindex={item.index + 2} data-row={item.index} className="matrix-row virtual-row" style={{ ...template, height: item.size, transform: `translateY(${item.start}px)` }}>
+            <div key={row.key} role="row" aria-rowindex={item.index + 2} data-row={item.index} className="matrix-row virtual-row" style={{ ...template, height: item.size, transform: `translateY(${item.start}px)` }}>
               <div role="rowheader" className="sticky-column">
                 <p className="strong truncate" title={row.service}>
                   {row.service}

@@ -1,5 +1,6 @@
 import type { Deployment } from '../api/types';
-import { compareText, concern } from './order';
+import { compareKeys, naturalKey } from '../format/order';
+import { byName, compareText, concern } from './order';
 
 export interface MatrixRow {
   service: string;
@@ -9,6 +10,8 @@ export interface MatrixRow {
   cells: Map<string, Deployment[]>;
   /** How many deployments the fullest cell holds. */
   depth: number;
+  /** What rows are ordered by. */
+  key: string;
 }
 
 export interface Matrix {
@@ -29,7 +32,7 @@ export function buildMatrix(deployments: readonly Deployment[], environments: re
     const key = `${deployment.project}\n${deployment.service || deployment.name}`;
     let row = rows.get(key);
     if (!row) {
-      row = { service: deployment.service || deployment.name, project: deployment.project, concern: 9, cells: new Map(), depth: 1 };
+      row = { service: deployment.service || deployment.name, project: deployment.project, concern: 9, cells: new Map(), depth: 1, key: naturalKey(deployment.service || deployment.name) + '\u0001' + naturalKey(deployment.project) };
       rows.set(key, row);
     }
     const cell = row.cells.get(environment);
@@ -38,9 +41,8 @@ export function buildMatrix(deployments: readonly Deployment[], environments: re
     row.depth = Math.max(row.depth, row.cells.get(environment)?.length ?? 1);
     row.concern = Math.min(row.concern, concern(deployment));
   }
-  for (const row of rows.values()) for (const cell of row.cells.values()) cell.sort((a, b) => compareText(a.name, b.name));
+  for (const row of rows.values()) for (const cell of row.cells.values()) if (cell.length > 1) cell.sort(byName);
   const columns = environments.filter((environment) => used.delete(environment));
   columns.push(...[...used].sort(compareText));
-  const byName = (a: MatrixRow, b: MatrixRow) => compareText(a.service, b.service) || compareText(a.project, b.project);
-  return { columns, rows: [...rows.values()].sort((a, b) => (order === 'attention' ? a.concern - b.concern : 0) || byName(a, b)) };
+  return { columns, rows: [...rows.values()].sort((a, b) => (order === 'attention' ? a.concern - b.concern : 0) || compareKeys(a.key, b.key)) };
 }

@@ -74,7 +74,7 @@ function PlanObject({ object, open, selectable, left, onToggle }: { object: Plan
             <span className="muted">{object.kind}</span> <span className="strong">{object.name}</span>
             {object.namespace && <span className="muted small"> {object.namespace}</span>}
           </span>
-          {left && <span className="chip">left out</span>}
+          {left && <span className="chip fixed">left out</span>}
         </button>
         {object.wave !== 0 && <span className="chip">wave {object.wave}</span>}
         {changes.length > 0 && (

@@ -1,7 +1,7 @@
 import { createContext, useContext, useEffect, useMemo, useState, useSyncExternalStore, type ReactNode } from 'react';
 import { url } from '../api/client';
 import { deployments } from '../api/endpoints';
-import type { Deployment } from '../api/types';
+import type { Deployment, DeploymentList } from '../api/types';
 import { DeploymentStore, type Snapshot } from './deployments';
 import { Stream } from './stream';
 
@@ -9,6 +9,25 @@ interface Fleet {
   store: DeploymentStore;
   live: boolean;
   reload(): Promise<string>;
+}
+
+let early: Promise<DeploymentList> | undefined;
+
+/** loadEarly asks for the deployments while the page finds out who looks at it; whoever has not signed in gets an error in place. */
+export function loadEarly(): void {
+  early = deployments.list();
+  early.catch(() => undefined);
+}
+
+/** forgetEarly is called when somebody signs in: what was asked for before was another one's. */
+export function forgetEarly(): void {
+  early = undefined;
+}
+
+function firstList(): Promise<DeploymentList> {
+  const list = early ?? deployments.list();
+  early = undefined;
+  return list.catch(() => deployments.list());
 }
 
 const FleetContext = createContext<Fleet | undefined>(undefined);
@@ -49,7 +68,9 @@ export function FleetProvider({ children }: { children: ReactNode }) {
     };
     const start = async () => {
       try {
-        const cursor = await load();
+        const list = await firstList();
+        store.replace(list);
+        const cursor = list.cursor;
         if (stopped) return;
         stream = new Stream({ upsert: (row) => store.upsert(row), remove: (key) => store.remove(key), resync: load, connected: setLive }, browser, cursor);
       } catch (error) {

@@ -1,5 +1,6 @@
 import type { ResourceStatus, TreeNode } from '../api/argocd';
 import type { HealthStatus, SyncStatus } from '../api/types';
+import { compareKeys, naturalKey } from '../format/order';
 
 export interface ResourceItem {
   node: TreeNode;
@@ -54,8 +55,15 @@ export function buildResources(nodes: readonly TreeNode[], statuses: readonly Re
 
   const roots: ResourceItem[] = [];
   for (const item of items) {
-    const parents = (item.node.parentRefs ?? []).map((ref) => (ref.uid && byUID.get(ref.uid)) || byIdentity.get(identity(ref))).filter((parent) => parent && parent !== item);
-    if (parents[0] && !isBelow(parents[0], item)) parents[0].children.push(item);
+    let parent: ResourceItem | undefined;
+    for (const uid of item.node.parents ?? []) {
+      const found = byUID.get(uid);
+      if (found && found !== item) {
+        parent = found;
+        break;
+      }
+    }
+    if (parent && !isBelow(parent, item)) parent.children.push(item);
     else roots.push(item);
   }
   for (const root of roots) finish(root);
@@ -73,10 +81,13 @@ function isBelow(item: ResourceItem, ancestor: ResourceItem): boolean {
   return false;
 }
 
-const collator = new Intl.Collator('en', { numeric: true });
-
 function sortItems(items: ResourceItem[]): ResourceItem[] {
-  return items.sort((a, b) => a.concern - b.concern || collator.compare(a.node.kind, b.node.kind) || collator.compare(a.node.name, b.node.name));
+  if (items.length < 2) return items;
+  // Keys are made once for each item, not once for each comparison.
+  const keyed = items.map((item) => ({ item, name: naturalKey(item.node.name) }));
+  keyed.sort((a, b) => a.item.concern - b.item.concern || compareKeys(a.item.node.kind, b.item.node.kind) || compareKeys(a.name, b.name));
+  for (const [i, { item }] of keyed.entries()) items[i] = item;
+  return items;
 }
 
 function finish(item: ResourceItem): void {
@@ -113,7 +124,11 @@ export function foldTree(items: readonly ResourceItem[], parent: string, opened:
   for (const item of items) {
     if (problemsOnly && item.concern === quiet) continue;
     if (item.concern < quiet) entries.push(entryOf(item, opened, closed, problemsOnly));
-    else groups.set(item.node.kind, [...(groups.get(item.node.kind) ?? []), item]);
+    else {
+      const group = groups.get(item.node.kind);
+      if (group) group.push(item);
+      else groups.set(item.node.kind, [item]);
+    }
   }
   for (const [kind, members] of groups) {
     const id = `${parent}>${kind}`;

@@ -5,7 +5,7 @@ import { layoutTree, nodeHeight, visible } from './layout';
 
 let uid = 0;
 const node = (kind: string, name: string, health?: string, parent?: TreeNode): TreeNode =>
-  ({ kind, name, namespace: 'shop', uid: `u${uid++}`, ...(health ? { health: { status: health } } : {}), ...(parent ? { parentRefs: [{ kind: parent.kind, name: parent.name, namespace: 'shop', uid: parent.uid }] } : {}) }) as TreeNode;
+  ({ kind, name, namespace: 'shop', uid: `u${uid++}`, ...(health ? { health: { status: health } } : {}), ...(parent ? { parents: [parent.uid!] } : {}) }) as TreeNode;
 
 function shop(sick: boolean) {
   const web = node('Deployment', 'web', sick ? 'Degraded' : 'Healthy');
@@ -49,9 +49,9 @@ describe('buildResources', () => {
   it('survives objects that claim to own each other', () => {
     const a = node('A', 'a');
     const b = node('B', 'b', undefined, a);
-    a.parentRefs = [{ kind: 'B', name: 'b', uid: b.uid }];
+    a.parents = [b.uid!];
     const self = node('C', 'c');
-    self.parentRefs = [{ kind: 'C', name: 'c', uid: self.uid }];
+    self.parents = [self.uid!];
     const items = buildResources([a, b, self], []);
     expect(items.reduce((sum, item) => sum + 1 + item.below, 0)).toBe(3);
   });

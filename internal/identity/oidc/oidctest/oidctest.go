@@ -64,7 +64,7 @@ func New(t *testing.T, callback string) *Issuer {
 	i.RootCA = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: i.server.Certificate().Raw}))
 	i.Storage = storage.NewStorageWithClients(storage.NewUserStore(i.URL), map[string]*storage.Client{
 		ClientID:       storage.WebClient(ClientID, ClientSecret, callback),
-		PublicClientID: storage.NativeClient(PublicClientID, callback),
+		PublicClientID: storage.NativeClient(PublicClientID, callback, "http://localhost/auth/callback"),
 	})
 	handler.Store(http.Handler(exampleop.SetupServer(i.URL, i, slog.New(slog.DiscardHandler), false)))
 	return i
