@@ -123,7 +123,7 @@ func (l *loader) leftovers() {
 		all.join(j.closure)
 	}
 	for _, name := range slices.Concat(l.tree.manifests, l.tree.programs) {
-		if f := l.tree.look(name); path.Ext(name) != ".jsonnet" && !f.manifest || all.covers(name) {
+		if f := l.tree.look(name); path.Ext(name) != ".jsonnet" && (!f.manifest || f.patch) || all.covers(name) {
 			continue
 		}
 		byDir[path.Dir(name)] = append(byDir[path.Dir(name)], path.Base(name))

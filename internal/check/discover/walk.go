@@ -36,6 +36,8 @@ type tree struct {
 
 // facts are what a look into a file tells.
 type facts struct {
+	// patch says that the file changes objects instead of being one: a part of a component that nothing uses yet.
+	patch bool
 	// manifest says that the file holds objects of Kubernetes, argo that some of them are of Argo CD's group.
 	manifest, argo bool
 	// braces says that the text has {{, which a template has.
@@ -179,6 +181,8 @@ func (f *facts) read(name string, data []byte) {
 			kinds.Insert(scalarText(value))
 		case "metadata", "items":
 			named = named || top
+		case "$patch":
+			f.patch = true
 		case "namespace":
 			namespaces.Insert(scalarText(value))
 		}

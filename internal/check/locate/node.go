@@ -108,12 +108,20 @@ func element(n *yaml.Node, s step) *yaml.Node {
 		return nil
 	}
 	if s.By != "" {
-		for _, e := range n.Content {
-			if v := child(e, s.By); v != nil && v.Value == s.Value {
+		var first *yaml.Node
+		for i, e := range n.Content {
+			v := child(e, s.By)
+			if v == nil || v.Value != s.Value {
+				continue
+			}
+			if s.want == nil || i == s.Index && holds(e, s.want) { // two elements may have the same name, which is what a finding tells
 				return e
 			}
+			if first == nil {
+				first = e
+			}
 		}
-		return nil
+		return first
 	}
 	if s.want == nil {
 		if s.Index < len(n.Content) && (s.length == 0 || s.length == len(n.Content)) {

@@ -41,7 +41,11 @@ func (t teller) warning(text string) {
 		path, _ = t.path(named)
 		text = sentence(path, rest)
 	}
-	t.report(check.Finding{Rule: warned, Object: t.o, Path: path, Message: text})
+	f := check.Finding{Rule: warned, Object: t.o, Path: path, Message: text}
+	if strings.HasPrefix(text, "unrecognized format") {
+		f.Severity = check.Note // definitions of other projects are full of them, and nobody here can change that
+	}
+	t.report(f)
 }
 
 // fieldName matches what a warning begins with when it is about a field.
