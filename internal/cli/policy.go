@@ -57,6 +57,11 @@ func (c *cli) policyCommand() *cobra.Command {
 		Short: "Test and lint the team's own policies, without a cluster",
 		Long: `Test and lint the team's own policies, without a cluster. Policies are Kubernetes' ValidatingAdmissionPolicy objects. "belay check"
 judges a repository by those in .belay/policies and by those that the repository deploys.`,
+		Example: `  # run the cases that stand beside the policies of this repository
+  belay policy test
+
+  # find what does not compile, or does not fit the schemas
+  belay policy lint`,
 		Args: c.noCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

@@ -154,7 +154,7 @@ func (t *tree) look(name string) *facts {
 		return f
 	}
 	data, err := t.files.ReadFile(name)
-	if err != nil || bytes.IndexByte(data, 0) >= 0 {
+	if err != nil {
 		return f
 	}
 	f.read(name, data)

@@ -118,7 +118,7 @@ func wavesOf(u *check.Unit, report func(check.Finding)) {
 				return
 			}
 			if t, ok := turnOf(need); ok && t.after(at) {
-				report(check.Finding{Rule: "sync-order", Object: o, Path: path, Message: fmt.Sprintf("%s (%s) %s %s, which comes in %s", label(o), at, why, label(need), t)})
+				report(check.Finding{Rule: "sync-order", Object: o, Path: path, Message: fmt.Sprintf("%s (%s) %s %s, which comes in %s", kindName(o), at, why, kindName(need), t)})
 			}
 		}
 		annotated := check.Join("metadata.annotations", waveKey)
@@ -173,5 +173,5 @@ func optionNames() []string {
 }
 
 func tell(o *check.Object, key, what string, report func(check.Finding)) {
-	report(check.Finding{Rule: "argo-annotation", Object: o, Path: check.Join("metadata.annotations", key), Message: fmt.Sprintf("%s: %s: %s", label(o), key, what)})
+	report(check.Finding{Rule: "argo-annotation", Object: o, Path: check.Join("metadata.annotations", key), Message: fmt.Sprintf("%s: %s: %s", kindName(o), key, what)})
 }

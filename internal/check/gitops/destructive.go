@@ -106,6 +106,6 @@ func stopped(repo *check.Repository, o *check.Object, report func(check.Finding)
 		had = 1
 	}
 	if had > 0 {
-		report(check.Finding{Rule: "destructive-change", Object: o, Path: "spec.replicas", Message: fmt.Sprintf("%s is scaled from %d to 0", label(o), had)})
+		report(check.Finding{Rule: "destructive-change", Object: o, Path: "spec.replicas", Message: fmt.Sprintf("%s is scaled from %d to 0", kindName(o), had)})
 	}
 }

@@ -73,6 +73,9 @@ func list(from any, keys ...string) []any {
 	return l
 }
 
+// kindName names an object without its namespace: the same defect in several overlays is told in the same words.
+func kindName(o *check.Object) string { return o.GetKind() + " " + o.GetName() }
+
 // label names an object for people.
 func label(o *check.Object) string {
 	if ns := o.GetNamespace(); ns != "" {

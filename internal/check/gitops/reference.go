@@ -36,11 +36,11 @@ func references(repo *check.Repository, report func(check.Finding)) {
 		w := worlds[cluster(o.Unit)]
 		for _, r := range referencesOf(o) {
 			if r.name != "" && !strings.Contains(r.name, "$(") && !w.has(r) {
-				report(check.Finding{Rule: "dangling-ref", Object: o, Path: r.path, Message: fmt.Sprintf("%s refers to %s %s, which nothing here deploys", label(o), r.kind, r.name)})
+				report(check.Finding{Rule: "dangling-ref", Object: o, Path: r.path, Message: fmt.Sprintf("%s refers to %s %s, which nothing here deploys", kindName(o), r.kind, r.name)})
 			}
 		}
 		if labels := danglingSelector(o, w); labels != "" {
-			report(check.Finding{Rule: "dangling-ref", Object: o, Path: "spec.selector", Message: fmt.Sprintf("%s selects pods with %s, which nothing here makes", label(o), labels)})
+			report(check.Finding{Rule: "dangling-ref", Object: o, Path: "spec.selector", Message: fmt.Sprintf("%s selects pods with %s, which nothing here makes", kindName(o), labels)})
 		}
 	})
 }

@@ -32,7 +32,7 @@ func selectors(repo *check.Repository, report func(check.Finding)) {
 		for _, key := range slices.Sorted(maps.Keys(wanted)) {
 			if have, ok := labels[key]; !ok || have != wanted[key] {
 				report(check.Finding{Rule: "selector-mismatch", Object: o, Path: check.Join("spec.selector.matchLabels", key),
-					Message: fmt.Sprintf("%s selects pods with %s=%v, which its template does not have", label(o), key, wanted[key])})
+					Message: fmt.Sprintf("%s selects pods with %s=%v, which its template does not have", kindName(o), key, wanted[key])})
 			}
 		}
 	})

@@ -152,11 +152,25 @@ func (d document) place(n *yaml.Node) *check.Place {
 }
 
 func (d document) find(q *query, steps []step, exact bool) *check.Place {
+	if d.partial && names(steps) {
+		return nil // a patch repeats them to say what it is for
+	}
 	at, value, taken := walk(d.root, steps)
 	if taken < len(steps) || exact && !holds(value, q.value) || d.partial && len(steps) == 0 {
 		return nil
 	}
 	return d.place(at)
+}
+
+// names reports whether a field says which object this is.
+func names(steps []step) bool {
+	switch len(steps) {
+	case 1:
+		return steps[0].Key == "kind" || steps[0].Key == "apiVersion"
+	case 2:
+		return steps[0].Key == "metadata" && (steps[1].Key == "name" || steps[1].Key == "namespace")
+	}
+	return false
 }
 
 // pathParts splits a path.
