@@ -60,7 +60,7 @@ func sentence(path, text string) string {
 
 // body is what the API server says, without the field: values that are objects, long or secret are left out.
 func (t teller) body(err *field.Error, detail string) string {
-	said := string(err.Type)
+	var said string
 	switch err.Type {
 	case field.ErrorTypeRequired, field.ErrorTypeForbidden, field.ErrorTypeTooLong, field.ErrorTypeTooMany, field.ErrorTypeTooFew:
 		said = err.Type.String()
