@@ -152,7 +152,7 @@ func (p place) settingsRows() map[string]row {
 func (p place) belayRows() map[string]row {
 	another := []int{http.StatusConflict} // a plan that was not reviewed
 	return map[string]row{
-		"Belay_Me": {rights: public}, "Belay_Deployments": {rights: known}, "Belay_Stream": {rights: known},
+		"Belay_Me": {rights: public}, "Belay_Deployments": {rights: known}, "Belay_DeploymentTable": {rights: known}, "Belay_ResourceTable": {rights: getTill}, "Belay_Stream": {rights: known},
 		"Belay_Activities": {rights: known}, "Belay_Search": {rights: known, query: "q=till"},
 		"Belay_Plan": {rights: getTill}, "Belay_Why": {rights: getTill}, "Belay_History": {rights: getTill},
 		"Belay_Compare":      {rights: getTill, query: "from=till&to=till"},
