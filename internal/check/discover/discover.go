@@ -183,9 +183,26 @@ func (l *loader) finish() {
 	for name, why := range l.tree.lost {
 		l.repo.Units = append(l.repo.Units, &check.Unit{Name: name, Kind: check.FromDirectory, Path: name, Skipped: why})
 	}
+	l.setAside()
 	l.place()
 	slices.SortFunc(l.repo.Units, func(a, b *check.Unit) int { return strings.Compare(a.Name, b.Name) })
 	l.syntax()
+}
+
+// setAside leaves out what lies in the directory of a unit that cannot be rendered and that no unit has read: a patch whose name is
+// misspelt in its kustomization is no object, and what is wrong is told there.
+func (l *loader) setAside() {
+	failed := map[string]string{}
+	for _, j := range l.jobs {
+		if j.unit.Err != nil && j.unit.Kind != check.FromDirectory {
+			failed[j.unit.Path] = j.unit.Name
+		}
+	}
+	for _, j := range l.jobs {
+		if name, ok := failed[j.unit.Path]; ok && j.unit.Kind == check.FromDirectory && j.unit.Err == nil {
+			j.unit.Objects, j.unit.Skipped = nil, "it lies beside "+name+", which cannot be rendered"
+		}
+	}
 }
 
 // place gives objects the namespace of their destination where they live in one, and names them.
