@@ -172,13 +172,17 @@ func (r *repo) maintain() {
 	if len(packs) < 2*manyPacks && len(loose) < manyLoose {
 		return
 	}
-	r.mu.Lock()
-	busy := r.tending
-	r.tending = true
-	r.mu.Unlock()
-	if busy || r.src.life.Ended() {
+	if r.src.life.Ended() {
 		return
 	}
+	r.mu.Lock()
+	if r.tending != nil {
+		r.mu.Unlock()
+		return
+	}
+	ended := make(chan struct{})
+	r.tending = ended
+	r.mu.Unlock()
 	r.src.life.Go(func() {
 		ctx, cancel := context.WithTimeout(r.src.life.Context(), r.src.cfg.FetchTimeout)
 		defer cancel()
@@ -192,6 +196,7 @@ func (r *repo) maintain() {
 		}
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.tending = false
+		r.tending = nil
+		close(ended)
 	})
 }

@@ -322,13 +322,6 @@ func TestSweepRemovesUnusedMirrors(t *testing.T) {
 	}
 }
 
-// isTending reports whether the mirror is being repacked.
-func (r *repo) isTending() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.tending
-}
-
 func TestRepackKeepsEverything(t *testing.T) {
 	dir, repo, sha := one(t)
 	s := newSource(t, nil)
@@ -366,8 +359,11 @@ func TestRepackKeepsEverything(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for r.isTending() { // it ends by itself, at FetchTimeout at the latest
-		time.Sleep(10 * time.Millisecond)
+	r.mu.Lock()
+	ended := r.tending
+	r.mu.Unlock()
+	if ended != nil { // nil when it has ended already
+		<-ended
 	}
 	if _, err := os.Stat(loose); !errors.Is(err, os.ErrNotExist) {
 		t.Fatalf("the mirror is not repacked: %v", err)

@@ -56,7 +56,7 @@ type repo struct {
 	clones   int       // how many times it was cloned, so that late news of damage to an earlier one does not count
 	healedAt time.Time // when it was, to do so once
 	usedAt   time.Time
-	tending  bool // maintenance is under way
+	tending  chan struct{} // closed when the maintenance under way has ended; nil without one
 }
 
 // failure is a remembered failure to reach the remote.
