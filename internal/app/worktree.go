@@ -24,7 +24,8 @@ type work struct {
 	// below is the directory of the repository that stands for one of its own; empty for the repository itself.
 	below string
 	tree  *local.Source
-	git   *git.Local // nil without a repository
+	git   *git.Local // nil without a repository; noGit says why
+	noGit error
 	cache string
 }
 
@@ -63,16 +64,15 @@ func openWork(ctx context.Context, root string, paths []string) (*work, error) {
 }
 
 func (w *work) open(ctx context.Context, dir string) error {
-	repo, err := git.OpenLocal(ctx, git.Config{CacheDir: w.cache, Now: time.Now, Env: gitEnv(), AllowFile: true, CacheBytes: 128 << 20}, dir)
+	repo, err := git.OpenLocal(ctx, git.Config{CacheDir: w.cache, Now: time.Now, AllowFile: true, CacheBytes: 128 << 20}, dir)
 	if err == nil {
 		w.git, w.root = repo, repo.Root()
-	} // else it is a directory like any other
+	} else {
+		w.noGit = err // a directory like any other, until a revision is asked for
+	}
 	w.tree, err = local.Open(w.root)
 	return err
 }
-
-// gitEnv lets git be found where it is.
-func gitEnv() []string { return nil }
 
 func (w *work) close() {
 	if w.git != nil {
@@ -126,7 +126,7 @@ func (w *work) load(ctx context.Context, files source.FS, base *discover.Base, o
 
 func (w *work) base(ctx context.Context, revision string) (*discover.Base, error) {
 	if w.git == nil {
-		return nil, fault.New(fault.Invalid, "--base %s: %s is in no git repository", revision, w.root)
+		return nil, fault.New(fault.Invalid, "--base %s: %w", revision, w.noGit)
 	}
 	rev, err := w.git.Resolve(ctx, revision)
 	if err != nil {

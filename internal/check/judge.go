@@ -191,9 +191,14 @@ func add(merged map[string]*Result, rule Rule, severity Severity, f *Finding, su
 	r.Fingerprints = append(r.Fingerprints, f.Fingerprint())
 }
 
-// Fingerprint names the finding across revisions: the rule, the unit, the object and the field, or the file.
+// Fingerprint names the finding across revisions: the rule, the unit, the object and the field, or the file. Of findings on a unit or
+// a file as a whole there may be several, which their messages tell apart.
 func (f *Finding) Fingerprint() string {
-	return object.Hash([]string{f.Rule, subject(f), f.Path})[:16]
+	parts := []string{f.Rule, subject(f), f.Path}
+	if f.Object == nil {
+		parts = append(parts, f.Message)
+	}
+	return object.Hash(parts)[:16]
 }
 
 func (f *Finding) unit() *Unit {
@@ -216,15 +221,7 @@ func subject(f *Finding) string {
 }
 
 func (r *Result) settle() {
-	slices.SortFunc(r.Objects, func(a, b object.Ref) int {
-		switch {
-		case a.Less(b):
-			return -1
-		case b.Less(a):
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(r.Objects, object.Ref.Compare)
 	r.Objects = slices.Compact(r.Objects)
 	slices.Sort(r.Units)
 	r.Units = slices.Compact(r.Units)

@@ -54,6 +54,17 @@ func (r Ref) Less(o Ref) bool {
 	return r.Name < o.Name
 }
 
+// Compare orders refs as Less does, for slices.SortFunc.
+func (r Ref) Compare(o Ref) int {
+	switch {
+	case r.Less(o):
+		return -1
+	case o.Less(r):
+		return 1
+	}
+	return 0
+}
+
 // Manager is one entry of metadata.managedFields: who owns which fields.
 type Manager struct {
 	Name        string

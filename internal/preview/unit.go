@@ -88,7 +88,7 @@ func (w *work) compare(u *Unit, head, base *check.Unit) *diff.Plan {
 	}
 	plan := &diff.Plan{}
 	successors := successors(before, after)
-	for _, ref := range slices.SortedFunc(keys(after, before), order) {
+	for _, ref := range slices.SortedFunc(keys(after, before), object.Ref.Compare) {
 		a, b := after[ref], before[ref]
 		if old, renamed := successors[ref]; renamed && b == nil {
 			b = before[old]
@@ -148,16 +148,6 @@ func keys(maps ...map[object.Ref]*unstructured.Unstructured) func(yield func(obj
 			}
 		}
 	}
-}
-
-func order(a, b object.Ref) int {
-	switch {
-	case a.Less(b):
-		return -1
-	case b.Less(a):
-		return 1
-	}
-	return 0
 }
 
 // hashed is a name that ends with a hash of the content, as Kustomize's generators make them.

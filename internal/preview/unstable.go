@@ -18,7 +18,7 @@ const Undetermined = "(another value in every render)"
 
 // settle makes equal in after and before what again shows to be undetermined, and notes it in u.
 func (w *work) settle(u *Unit, after, before, again map[object.Ref]*unstructured.Unstructured) {
-	for _, ref := range slices.SortedFunc(keys(after), order) {
+	for _, ref := range slices.SortedFunc(keys(after), object.Ref.Compare) {
 		a, second := after[ref], again[ref]
 		if second == nil {
 			u.Unstable = append(u.Unstable, Unstable{Object: mask.Line(ref.String())})

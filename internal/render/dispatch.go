@@ -112,7 +112,7 @@ func (d dispatcher) detect(ctx context.Context, files source.FS, spec Spec) (v1a
 		}
 	}
 	if !spec.Options.DisableKustomize {
-		for _, name := range []string{"kustomization.yaml", "kustomization.yml", "Kustomization"} {
+		for _, name := range KustomizationNames() {
 			if found, err := isFile(files, path.Join(dir, name)); err != nil || found {
 				return v1alpha1.SourceTypeKustomize, err
 			}
@@ -179,4 +179,9 @@ func contentKey(objects []*unstructured.Unstructured) (string, error) {
 		}
 	}
 	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// KustomizationNames are the files that make a directory a kustomization.
+func KustomizationNames() []string {
+	return []string{"kustomization.yaml", "kustomization.yml", "Kustomization"}
 }

@@ -106,7 +106,7 @@ type references struct {
 func (cs *closures) of(spec render.Spec) *closure {
 	c := newClosure()
 	dir := path.Clean(spec.Source.Path)
-	for _, name := range append(kustomizationNames(), "Chart.yaml", ".argocd-source.yaml", ".argocd-source-"+spec.AppName+".yaml") {
+	for _, name := range append(render.KustomizationNames(), "Chart.yaml", ".argocd-source.yaml", ".argocd-source-"+spec.AppName+".yaml") {
 		c.files[path.Join(dir, name)] = true
 	}
 	src := spec.Source
@@ -137,7 +137,7 @@ func (cs *closures) exists(name string) bool {
 }
 
 func (cs *closures) isKustomization(dir string) bool {
-	return slices.ContainsFunc(kustomizationNames(), func(n string) bool { return cs.exists(path.Join(dir, n)) })
+	return slices.ContainsFunc(render.KustomizationNames(), func(n string) bool { return cs.exists(path.Join(dir, n)) })
 }
 
 func (cs *closures) directory(c *closure, dir string, spec render.Spec) {
@@ -219,7 +219,7 @@ func (cs *closures) kustomization(c *closure, dir string) {
 		return
 	}
 	c.used[dir] = true
-	for _, name := range kustomizationNames() {
+	for _, name := range render.KustomizationNames() {
 		c.files[path.Join(dir, name)] = true
 	}
 	refs := cs.references(dir)
@@ -239,7 +239,7 @@ func (cs *closures) references(dir string) *references {
 	}
 	r := &references{}
 	cs.read[dir] = r
-	for _, name := range kustomizationNames() {
+	for _, name := range render.KustomizationNames() {
 		name = path.Join(dir, name)
 		data, err := fs.ReadFile(cs.files, name)
 		if err != nil {

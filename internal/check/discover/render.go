@@ -102,7 +102,7 @@ func (l *loader) placeOf(u *check.Unit, message string) check.Place {
 			}
 		}
 	}
-	for _, base := range append(kustomizationNames(), "Chart.yaml") {
+	for _, base := range append(render.KustomizationNames(), "Chart.yaml") {
 		if u.App != nil && fieldOf(u) != "" {
 			break // the Application is to be mended
 		}

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/belaycd/belay/internal/fault"
+	"github.com/belaycd/belay/internal/render"
 	"github.com/belaycd/belay/internal/source"
 )
 
@@ -46,11 +47,6 @@ type facts struct {
 	large int64
 	// namespaces and kinds are those that are written out anywhere in the file.
 	namespaces, kinds []string
-}
-
-// kustomizationNames are the files that make a directory a kustomization.
-func kustomizationNames() []string {
-	return []string{"kustomization.yaml", "kustomization.yml", "Kustomization"}
 }
 
 // walk lists the tree. Hidden directories and those of package managers hold no manifests.
@@ -116,7 +112,7 @@ func (t *tree) link(name string) {
 
 func (t *tree) file(dir, base string) {
 	switch {
-	case slices.Contains(kustomizationNames(), base):
+	case slices.Contains(render.KustomizationNames(), base):
 		t.kustomizations = append(t.kustomizations, dir)
 	case strings.HasPrefix(base, ".argocd-source"), base == "Chart.yaml":
 	case isYAML(base), path.Ext(base) == ".json":

@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/belaycd/belay/internal/check"
+	"github.com/belaycd/belay/internal/render"
 )
 
 const (
@@ -102,7 +103,7 @@ type kustomization struct {
 }
 
 func (b *build) open(dir string) *kustomization {
-	for _, base := range kustomizationNames() {
+	for _, base := range render.KustomizationNames() {
 		name := path.Join(dir, base)
 		if roots := parse(b.l.text(name)); len(roots) > 0 && roots[0].Kind == yaml.MappingNode {
 			return &kustomization{build: b, dir: dir, file: name, root: roots[0]}

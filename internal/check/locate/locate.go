@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/belaycd/belay/internal/check"
+	"github.com/belaycd/belay/internal/render"
 	"github.com/belaycd/belay/internal/source"
 )
 
@@ -83,7 +84,7 @@ func (l *Locator) ofUnit(u *check.Unit, steps []check.Step) check.Place {
 		}
 		return u.Definition
 	}
-	for _, base := range append(kustomizationNames(), "Chart.yaml") {
+	for _, base := range append(render.KustomizationNames(), "Chart.yaml") {
 		name := path.Join(u.Path, base)
 		if info, err := l.files.Stat(name); err == nil && !info.IsDir() {
 			return check.Place{File: name}
@@ -160,8 +161,4 @@ func appendDocs(docs []doc, root *yaml.Node, depth int) []doc {
 
 func isYAML(name string) bool {
 	return path.Ext(name) == ".yaml" || path.Ext(name) == ".yml" || path.Ext(name) == ".json"
-}
-
-func kustomizationNames() []string {
-	return []string{"kustomization.yaml", "kustomization.yml", "Kustomization"}
 }

@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/belaycd/belay/internal/check"
+	"github.com/belaycd/belay/internal/render"
 )
 
 // generators are the secretGenerators and configMapGenerators of kustomizations, by file.
@@ -18,12 +19,7 @@ type generators struct {
 }
 
 // generator is one of them.
-type generator struct {
-	kind, name string
-	at         check.Place
-	// keys are where the values come from.
-	keys map[string]check.Place
-}
+type generator struct{ kind, name string }
 
 func newGenerators(repo *check.Repository) *generators {
 	return &generators{repo: repo, byFile: map[string][]*generator{}}
@@ -32,7 +28,7 @@ func newGenerators(repo *check.Repository) *generators {
 // of returns the generator that made an object, nil if none did.
 func (g *generators) of(o *check.Object) (found *generator) {
 	for _, name := range o.Unit.Reads {
-		if !slices.Contains([]string{"kustomization.yaml", "kustomization.yml", "Kustomization"}, path.Base(name)) {
+		if !slices.Contains(render.KustomizationNames(), path.Base(name)) {
 			continue
 		}
 		for _, gen := range g.read(name) {
@@ -42,14 +38,6 @@ func (g *generators) of(o *check.Object) (found *generator) {
 		}
 	}
 	return found
-}
-
-// place is where the value of a key is from.
-func (g *generator) place(key string) check.Place {
-	if at, ok := g.keys[key]; ok {
-		return at
-	}
-	return g.at
 }
 
 func (g *generators) read(file string) []*generator {
@@ -66,34 +54,14 @@ func (g *generators) read(file string) []*generator {
 				continue
 			}
 			for _, n := range list.Content {
-				all = append(all, readGenerator(file, kind, n))
+				if name := child(n, "name"); name != nil {
+					all = append(all, &generator{kind: kind, name: name.Value})
+				}
 			}
 		}
 	}
 	g.byFile[file] = all
 	return all
-}
-
-func readGenerator(file, kind string, n *yaml.Node) *generator {
-	place := func(n *yaml.Node) check.Place { return check.Place{File: file, Line: n.Line, Column: n.Column} }
-	gen := &generator{kind: kind, at: place(n), keys: map[string]check.Place{}}
-	if name := child(n, "name"); name != nil {
-		gen.name = name.Value
-	}
-	for _, field := range []string{"literals", "files"} {
-		list := child(n, field)
-		if list == nil {
-			continue
-		}
-		for _, e := range list.Content {
-			key, _, named := strings.Cut(e.Value, "=")
-			if !named {
-				key = path.Base(e.Value)
-			}
-			gen.keys[key] = place(e)
-		}
-	}
-	return gen
 }
 
 func child(n *yaml.Node, key string) *yaml.Node {

@@ -36,7 +36,6 @@ func (s *scanner) secretObject(o *check.Object, gens *generators, repo *check.Re
 				f.Message += ", a configuration in which no credential is seen"
 				f.Severity = check.Note
 			} else if g := gens.of(o); g != nil {
-				f.Place = g.place(key)
 				f.Message = fmt.Sprintf("the generator of Secret %s holds the value of %s", g.name, key)
 				f.Fix = "Generate the Secret from a file that is not committed or is encrypted, or keep it outside: an ExternalSecret, a SealedSecret or SOPS. Replace the credential itself too."
 			}
@@ -151,7 +150,6 @@ func (s *scanner) configMap(o *check.Object, gens *generators, tell teller) {
 			_, key := s.shown("data", key)
 			f := check.Finding{Rule: inConfigMap, Path: path, Message: fmt.Sprintf("ConfigMap %s holds %s in %s", o.GetName(), what, key)}
 			if g := gens.of(o); g != nil {
-				f.Place = g.place(key)
 				f.Message = fmt.Sprintf("the generator of ConfigMap %s holds %s in %s", g.name, what, key)
 			}
 			tell(f, secrets...)

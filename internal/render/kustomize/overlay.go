@@ -56,7 +56,7 @@ func hasOverrides(o *v1alpha1.ApplicationSourceKustomize) bool {
 
 // rootFile returns the path and content of the kustomization file at the source's path.
 func (b *build) rootFile() (string, []byte, error) {
-	for _, base := range []string{"kustomization.yaml", "kustomization.yml", "Kustomization"} {
+	for _, base := range render.KustomizationNames() {
 		name := path.Join(b.dir, base)
 		if info, err := b.files.Stat(name); err == nil && !info.IsDir() {
 			data, err := b.files.ReadFile(name)

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/kustomize/kyaml/filesys"
@@ -149,11 +150,7 @@ func (t *tree) ReadFile(name string) ([]byte, error) {
 }
 
 func isKustomization(name string) bool {
-	switch path.Base(name) {
-	case "kustomization.yaml", "kustomization.yml", "Kustomization":
-		return true
-	}
-	return false
+	return slices.Contains(render.KustomizationNames(), path.Base(name))
 }
 
 // IsDir implements filesys.FileSystem.
