@@ -162,9 +162,12 @@ func (s *Server) applicationFrom(ctx context.Context, from client.Reader, a Name
 	namespace := cmp.Or(a.AppNamespace, s.Namespace)
 	// Who may see every application learns that this one does not exist. Some line may still hide one from such a caller: that
 	// one does not exist either.
-	hidden := denied
-	if s.Allowed(ctx, "applications", "get", "*/*") {
-		hidden = fault.New(fault.NotFound, "application %s/%s does not exist", namespace, a.Name)
+	// It is asked when the answer is known: a right that is lost meanwhile is lost for both questions.
+	hidden := func() error {
+		if s.Allowed(ctx, "applications", "get", "*/*") {
+			return fault.New(fault.NotFound, "application %s/%s does not exist", namespace, a.Name)
+		}
+		return denied
 	}
 	if namespace != s.Namespace {
 		conf, _, err := s.settings(ctx)
@@ -179,12 +182,12 @@ func (s *Server) applicationFrom(ctx context.Context, from client.Reader, a Name
 	err := from.Get(ctx, client.ObjectKey{Namespace: namespace, Name: a.Name}, app)
 	switch {
 	case apierrors.IsNotFound(err):
-		return nil, hidden
+		return nil, hidden()
 	case err != nil:
 		return nil, kubeFault(err, "get application %s/%s", namespace, a.Name)
 	}
 	if !s.Allowed(ctx, "applications", "get", s.rbacObject(app)) {
-		return nil, hidden
+		return nil, hidden()
 	}
 	if a.Project != "" && a.Project != app.Spec.ProjectName() {
 		return nil, denied
