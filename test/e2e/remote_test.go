@@ -187,7 +187,8 @@ func (w *ways) same(args ...string) outcome {
 	return other
 }
 
-// steady takes out of an output what no two commands have in common: spans of time up to now. JSON is compared as values.
+// steady takes out of an output what no two commands have in common: spans of time up to now, and how wide they make their column. JSON is
+// compared as values.
 func steady(out string) string {
 	var value any
 	if err := json.Unmarshal([]byte(out), &value); err == nil {
@@ -196,7 +197,8 @@ func steady(out string) string {
 			return string(data)
 		}
 	}
-	return regexp.MustCompile(`\(in [0-9hms.]+\)|\b[0-9]+[smhd]\b`).ReplaceAllString(out, "<time>")
+	out = regexp.MustCompile(`(\(in [0-9hms.]+\)|\b[0-9]+[smhd]\b) *`).ReplaceAllString(out, "<time> ")
+	return regexp.MustCompile(`\bAGE +`).ReplaceAllString(out, "AGE ")
 }
 
 // TestBothWays runs the verbs on the cluster of a kubeconfig and over the API server, and compares.
