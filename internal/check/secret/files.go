@@ -77,11 +77,10 @@ func searchFile(repo *check.Repository, name string, s *scanner, told []string, 
 	if err == nil && info.IsDir() {
 		return
 	}
-	if err == nil && binary(repo.Files, name) {
-		return
-	}
 	if err == nil && info.Size() > maxFile {
-		report(check.Finding{Rule: unsearched, Place: check.Place{File: name}, Message: fmt.Sprintf("the file is larger than %d MiB", maxFile>>20)})
+		if !largeBinary(repo.Files, name) {
+			report(check.Finding{Rule: unsearched, Place: check.Place{File: name}, Message: fmt.Sprintf("the file is larger than %d MiB", maxFile>>20)})
+		}
 		return
 	}
 	if unchanged(repo, name) {
@@ -93,6 +92,9 @@ func searchFile(repo *check.Repository, name string, s *scanner, told []string, 
 	}
 	if err != nil {
 		report(check.Finding{Rule: unsearched, Place: check.Place{File: name}, Message: "the file cannot be read: " + err.Error()})
+		return
+	}
+	if binary(data) {
 		return
 	}
 	text := string(data)
@@ -118,16 +120,21 @@ func searchFile(repo *check.Repository, name string, s *scanner, told []string, 
 	}
 }
 
+// head is how much of a file git looks at to tell texts from other files.
+const head = 8000
+
 // binary reports whether a file is no text, as git decides it: by a zero among its first bytes.
-func binary(files source.FS, name string) bool {
+func binary(data []byte) bool { return bytes.IndexByte(data[:min(head, len(data))], 0) >= 0 }
+
+// largeBinary is binary for a file that is not read whole.
+func largeBinary(files source.FS, name string) bool {
 	f, err := files.Open(name)
 	if err != nil {
 		return false
 	}
 	defer func() { _ = f.Close() }()
-	head := make([]byte, 8000)
-	n, _ := io.ReadFull(f, head)
-	return bytes.IndexByte(head[:n], 0) >= 0
+	data, _ := io.ReadAll(io.LimitReader(f, head))
+	return binary(data)
 }
 
 // sealed reports whether a match is in a SealedSecret, whose values are encrypted.

@@ -28,7 +28,7 @@ func (s *Source) Worktree(files []string) (source.FS, error) {
 	if !ok {
 		return nil, fault.New(fault.Internal, "open local manifests: the file system cannot list directories")
 	}
-	w := &worktree{tree: tree{all}, known: map[string]bool{}, dirs: map[string]bool{".": true}, ids: map[string]string{}}
+	w := &worktree{files: remember(tree{all}), known: map[string]bool{}, dirs: map[string]bool{".": true}, ids: map[string]string{}}
 	for _, name := range files {
 		name = path.Clean(name)
 		w.known[name] = true
@@ -59,7 +59,7 @@ func (s *Source) Files() (out []string, err error) {
 }
 
 type worktree struct {
-	tree
+	files *memory
 	known map[string]bool // files and links
 	dirs  map[string]bool // that hold them
 
@@ -74,7 +74,7 @@ func (w *worktree) has(name string) bool {
 	}
 	for dir := path.Dir(name); !w.dirs[dir] && dir != "/" && dir != "."; dir = path.Dir(dir) {
 		if w.known[dir] {
-			info, err := fs.Lstat(w.files, dir)
+			info, err := fs.Lstat(w.files.files, dir)
 			return err == nil && info.Mode()&fs.ModeSymlink != 0
 		}
 	}
@@ -178,7 +178,7 @@ func (w *worktree) dirID(name string) (string, error) {
 		mode, id, sortName := "100644", "", e.Name()
 		switch {
 		case e.Type()&fs.ModeSymlink != 0:
-			target, err := fs.ReadLink(w.files, at)
+			target, err := fs.ReadLink(w.files.files, at)
 			if err != nil {
 				return "", err
 			}
