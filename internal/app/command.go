@@ -20,20 +20,27 @@ const gcPercent = 50
 // RunCommand returns `belay run` of a version of the program. env is the environment that the git program inherits; logs go to out.
 func RunCommand(version string, env []string, getenv func(string) string, out io.Writer) *cobra.Command {
 	var kubeconfig, kubeContext, level string
+	var components []string
 	cfg := Config{Env: env, Version: version}
 	cmd := &cobra.Command{
 		Use:   "run",
-		Short: "Run the controller: keep the cluster in step with Git",
-		Long: "Run the controller until it is stopped. It reads Applications and AppProjects of its namespace and keeps\n" +
-			"their destinations in step with Git. It refuses to run beside an Argo CD controller.",
+		Short: "Run the controller and the server: keep the cluster in step with Git",
+		Long: "Run Belay until it is stopped. The controller reads Applications and AppProjects of its namespace and keeps their\n" +
+			"destinations in step with Git; it refuses to run beside an Argo CD controller. The server answers browsers, command\n" +
+			"lines and webhooks. With --components each runs in processes of its own.",
 		Example: "  belay run                                  # inside a cluster\n" +
 			"  belay run --kubeconfig ~/.kube/config      # from a workstation\n" +
-			"  belay run --leader-election=false --metrics-addr 127.0.0.1:8082",
+			"  belay run --leader-election=false --metrics-addr 127.0.0.1:8082\n" +
+			"  belay run --components server              # beside a belay run --components controller",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var lv slog.Level
 			if err := lv.UnmarshalText([]byte(level)); err != nil {
 				return fmt.Errorf("read --log-level: %w", err)
+			}
+			var err error
+			if cfg.Components, err = ParseComponents(components); err != nil {
+				return fmt.Errorf("read --components: %w", err)
 			}
 			cfg.Log = slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: lv}))
 			rc, err := restConfig(kubeconfig, kubeContext, getenv("KUBECONFIG"))
@@ -51,6 +58,8 @@ func RunCommand(version string, env []string, getenv func(string) string, out io
 	f.StringVar(&kubeconfig, "kubeconfig", "", "kubeconfig file (default: in-cluster, then $KUBECONFIG)")
 	f.StringVar(&kubeContext, "kube-context", "", "context of the kubeconfig")
 	f.StringVarP(&cfg.Namespace, "namespace", "n", "argocd", "namespace of Applications, projects and settings")
+	f.StringSliceVar(&components, "components", []string{string(ControllerComponent), string(ServerComponent)},
+		"what runs in this process: controller (one replica works at a time), server (all replicas answer)")
 	f.StringVar(&cfg.CacheDir, "cache-dir", filepath.Join(os.TempDir(), "belay-cache"), "directory for mirrors of repositories; may be lost")
 	f.StringVar(&cfg.MetricsAddr, "metrics-addr", ":8082", "address of /metrics; 0 switches it off")
 	f.StringVar(&cfg.HealthAddr, "health-addr", ":8081", "address of /healthz and /readyz; 0 switches it off")

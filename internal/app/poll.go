@@ -20,7 +20,7 @@ import (
 // A replica that stands by leaves that to the leader.
 func poll(ctx context.Context, p parts) error {
 	select {
-	case <-p.mgr.Elected():
+	case <-p.elected:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -135,7 +135,7 @@ func refreshRepo(ctx context.Context, p parts, req source.Request) {
 
 func leads(p parts) bool {
 	select {
-	case <-p.mgr.Elected():
+	case <-p.elected:
 		return true
 	default:
 		return false

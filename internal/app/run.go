@@ -46,6 +46,8 @@ type Config struct {
 	// TrustForwarded takes the address of a caller from X-Forwarded-For, which a proxy in front of Address has to set.
 	TrustForwarded bool
 	LeaderElection bool
+	// Components are the parts of Belay that run here; none are all.
+	Components []Component
 	// PprofAddr is a loopback host:port for Go's profiler; empty switches it off.
 	PprofAddr string
 	// Workers is how many applications are worked on at once; 0 means 64.
@@ -73,12 +75,17 @@ func (c *Config) applyDefaults() {
 	if c.InFlight == 0 {
 		c.InFlight = 32
 	}
+	if !c.runs(ServerComponent) {
+		c.Address = ""
+	}
+	// Servers keep nothing: any number of them work at a time.
+	c.LeaderElection = c.LeaderElection && c.runs(ControllerComponent)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 }
 
-// Run runs the controller until ctx ends. It returns an error when it cannot start or loses what it stands on.
+// Run runs the components until ctx ends. It returns an error when it cannot start or loses what it stands on.
 func Run(ctx context.Context, cfg Config) error {
 	cfg.applyDefaults()
 	cfg.REST = rest.CopyConfig(cfg.REST)
@@ -89,7 +96,10 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	if err := refuseBesideArgoCD(ctx, cfg, mgr.GetAPIReader()); err != nil {
+	elected := mgr.Elected()
+	if !cfg.runs(ControllerComponent) {
+		elected = nil // never
+	} else if err := refuseBesideArgoCD(ctx, cfg, mgr.GetAPIReader()); err != nil {
 		return err
 	}
 	env := newEnvironment(mgr.GetClient(), cfg)
@@ -115,23 +125,27 @@ func Run(ctx context.Context, cfg Config) error {
 		Source: repos, Renderer: renderer, Kept: renderer, Destinations: clusters, Now: time.Now, Log: cfg.Log,
 	}
 	ctl := controller.New(controller.Options{
-		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Environment: env, Observer: newMetrics(mgr.GetClient(), mgr.Elected()),
+		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Environment: env, Observer: newMetrics(mgr.GetClient(), elected),
 		Events: mgr.GetEventRecorder("belay"), Log: cfg.Log, Now: time.Now, Workers: cfg.Workers,
 		Reconciler: story,
 	})
-	if err := ctl.Setup(mgr); err != nil {
-		return fmt.Errorf("set up the controller: %w", err)
+	if cfg.runs(ControllerComponent) {
+		if err := ctl.Setup(mgr); err != nil {
+			return fmt.Errorf("set up the controller: %w", err)
+		}
 	}
 	clusters.changed = ctl.Changed
 	record := configmap.New(configmap.Options{
 		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Namespace: cfg.Namespace, Writer: rand.Text(), Now: time.Now, Log: cfg.Log,
 	})
-	return runAll(ctx, cfg, parts{mgr: mgr, env: env, repos: repos, clusters: clusters, ctl: ctl, story: story, audit: record})
+	return runAll(ctx, cfg, parts{mgr: mgr, elected: elected, env: env, repos: repos, clusters: clusters, ctl: ctl, story: story, audit: record})
 }
 
 // parts are what runs side by side.
 type parts struct {
-	mgr      ctrl.Manager
+	mgr ctrl.Manager
+	// elected is closed once this process is the one that works on applications.
+	elected  <-chan struct{}
 	env      *environment
 	repos    *repositories
 	clusters *clusters
@@ -164,11 +178,13 @@ func runAll(ctx context.Context, cfg Config, p parts) error {
 		}
 		inner, ctx := errgroup.WithContext(ctx)
 		inner.Go(func() error { return poll(ctx, p) })
-		handler, err := newHandler(ctx, cfg, p)
-		if err != nil {
-			return err
+		if cfg.runs(ServerComponent) {
+			handler, err := newHandler(ctx, cfg, p)
+			if err != nil {
+				return err
+			}
+			inner.Go(func() error { return serve(ctx, cfg, handler) })
 		}
-		inner.Go(func() error { return serve(ctx, cfg, handler) })
 		return inner.Wait()
 	})
 	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {

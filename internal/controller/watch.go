@@ -22,43 +22,28 @@ import (
 	"github.com/belaycd/belay/internal/object"
 )
 
-// queue is where applications wait; it exists once the manager has started the controller.
+// queue is where applications wait. It exists once the manager has started the controller, which begins with all applications: until
+// then, as on a replica that stands by, nobody waits.
 type queue struct {
 	mu    sync.Mutex
 	inner workqueue.TypedRateLimitingInterface[ctrl.Request]
-	early []ctrl.Request
 }
 
-func (q *queue) add(key types.NamespacedName) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	req := ctrl.Request{NamespacedName: key}
-	if q.inner == nil {
-		q.early = append(q.early, req)
-		return
-	}
-	q.inner.Add(req)
-}
+func (q *queue) add(key types.NamespacedName) { q.addAfter(key, 0) }
 
 // addAfter adds the key when a time has passed, unless something else brings it before.
 func (q *queue) addAfter(key types.NamespacedName, wait time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.inner == nil {
-		q.early = append(q.early, ctrl.Request{NamespacedName: key})
-		return
+	if q.inner != nil {
+		q.inner.AddAfter(ctrl.Request{NamespacedName: key}, wait)
 	}
-	q.inner.AddAfter(ctrl.Request{NamespacedName: key}, wait)
 }
 
 func (q *queue) open(inner workqueue.TypedRateLimitingInterface[ctrl.Request]) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.inner = inner
-	for _, r := range q.early {
-		inner.Add(r)
-	}
-	q.early = nil
 }
 
 func (c *Controller) queueSource() source.Source {

@@ -119,6 +119,24 @@ func (w *ways) login() {
 	}
 }
 
+// savedToken is that of the one who is signed in.
+func (w *ways) savedToken() string {
+	w.t.Helper()
+	data, err := os.ReadFile(filepath.Join(w.home, ".config/argocd/config"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var saved struct {
+		Users []struct {
+			Token string `json:"auth-token"`
+		}
+	}
+	if err := yaml.Unmarshal(data, &saved); err != nil || len(saved.Users) != 1 || saved.Users[0].Token == "" {
+		w.t.Fatalf("%v: %d users", err, len(saved.Users))
+	}
+	return saved.Users[0].Token
+}
+
 // signsIn looks at what signing in leaves, and at what does not get in.
 func (w *ways) signsIn() {
 	t := w.t
@@ -127,18 +145,10 @@ func (w *ways) signsIn() {
 	if err != nil {
 		t.Fatal(err)
 	}
+	token := w.savedToken()
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 || strings.Contains(string(data), w.password()) {
 		t.Errorf("the file: %v, %v", info.Mode(), err)
 	}
-	var saved struct {
-		Users []struct {
-			Token string `json:"auth-token"`
-		}
-	}
-	if err := yaml.Unmarshal(data, &saved); err != nil || len(saved.Users) != 1 || saved.Users[0].Token == "" {
-		t.Fatalf("%v: %d users", err, len(saved.Users))
-	}
-	token := saved.Users[0].Token
 	if got := w.run(w.none, "", "app", "list", "-o", "name", "--server", w.address, "--plaintext", "--auth-token", token); got.code != 0 {
 		t.Error(got)
 	}

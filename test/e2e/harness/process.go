@@ -48,6 +48,16 @@ func (c *Cluster) Prepared(t testing.TB) *Plane {
 // Served returns a control plane whose controller somebody else runs.
 func (c *Cluster) Served(namespace string) *Plane { return &Plane{Cluster: c, Namespace: namespace} }
 
+// Beside starts another belay for the same control plane, with further arguments, which ends with the test too.
+func (p *Plane) Beside(t testing.TB, args ...string) *Plane {
+	t.Helper()
+	other := &Plane{Cluster: p.Cluster, Namespace: p.Namespace, Args: args, dir: t.TempDir()}
+	other.log = filepath.Join(other.dir, "belay.log")
+	t.Cleanup(other.Kill)
+	other.Start(t)
+	return other
+}
+
 // Start starts belay and waits until it is ready.
 func (p *Plane) Start(t testing.TB) {
 	t.Helper()
