@@ -23,11 +23,10 @@ import (
 func TestExplain(t *testing.T) {
 	cluster := harness.Shared(t)
 	plane := cluster.Plane(t)
-	program := harness.Program(t)
 	belay := func(into any, args ...string) string {
 		t.Helper()
 		args = append(args, "--kubeconfig", plane.Kubeconfig, "--namespace", plane.Namespace)
-		out, err := exec.CommandContext(harness.Context(t), program, args...).Output()
+		out, err := exec.CommandContext(harness.Context(t), plane.Belay, args...).Output()
 		if err != nil {
 			t.Fatalf("belay %s: %v\n%s", strings.Join(args, " "), err, out)
 		}

@@ -83,7 +83,7 @@ func (w *ways) run(home, stdin string, args ...string) outcome {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), harness.Limit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, harness.Program(w.t), args...)
+	cmd := exec.CommandContext(ctx, w.plane.Belay, args...)
 	cmd.Env = []string{"HOME=" + home, "PATH=" + os.Getenv("PATH"), "XDG_CACHE_HOME=" + filepath.Join(home, "cache"), "TZ=UTC", "EDITOR=" + filepath.Join(home, "editor")}
 	cmd.Stdin = strings.NewReader(stdin)
 	var out, errs bytes.Buffer

@@ -153,7 +153,7 @@ func (w *ways) commandLineSignsIn(t *testing.T, provider *oidctest.Issuer) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), harness.Limit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, harness.Program(t), "login", w.address, "--plaintext", "--sso", "--sso-launch-browser=false", "--sso-port", port)
+	cmd := exec.CommandContext(ctx, w.plane.Belay, "login", w.address, "--plaintext", "--sso", "--sso-launch-browser=false", "--sso-port", port)
 	cmd.Env = []string{"HOME=" + w.home, "PATH=" + os.Getenv("PATH"), "SSL_CERT_FILE=" + trust}
 	said, err := cmd.StderrPipe()
 	if err != nil {

@@ -38,8 +38,8 @@ type Cluster struct {
 	Kubeconfig string
 	REST       *rest.Config
 	client.WithWatch
-	// belay is the path of the program under test.
-	belay string
+	// Belay is the path of the program under test.
+	Belay string
 }
 
 // Shared returns the cluster that the tests of this binary share.
@@ -109,7 +109,7 @@ func connect(t testing.TB, kubeconfig string, rc *rest.Config) *Cluster {
 // install builds the program under test and makes the cluster serve what it works on.
 func (c *Cluster) install(t testing.TB) {
 	t.Helper()
-	c.belay = Program(t)
+	c.Belay = Program(t)
 	crds, err := config.CRDs()
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +124,8 @@ func (c *Cluster) install(t testing.TB) {
 	})
 }
 
-// Program returns the path of belay: that of $BELAY_BIN, else one that is built from this checkout.
+// Program returns the path of belay: that of $BELAY_BIN, else one that is built from this checkout. To find that there is nothing to
+// build costs a second: a Cluster knows the path already.
 func Program(t testing.TB) string {
 	t.Helper()
 	if path := os.Getenv("BELAY_BIN"); path != "" {

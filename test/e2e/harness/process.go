@@ -71,7 +71,7 @@ func (p *Plane) Start(t testing.TB) {
 		t.Fatal(err)
 	}
 	defer log.Close() // the process has its own
-	if p.process, err = start(p.belay, args, log); err != nil {
+	if p.process, err = start(p.Belay, args, log); err != nil {
 		t.Fatal(err)
 	}
 	Eventually(t, "belay is ready", func(ctx context.Context) error {
