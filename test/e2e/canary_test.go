@@ -47,7 +47,7 @@ func TestCanary(t *testing.T) {
 	if err := w.plane.WithWatch.Create(t.Context(), cluster); err != nil {
 		t.Fatal(err)
 	}
-	a := w.plane.App(t, "web", ns, v1alpha1.ApplicationSource{RepoURL: repo.URL, Path: "app", TargetRevision: "main"}, harness.SelfHeal)
+	a := w.plane.App(t, "leaky", ns, v1alpha1.ApplicationSource{RepoURL: repo.URL, Path: "app", TargetRevision: "main"}, harness.SelfHeal)
 	app := a.Wait(t, harness.Healthy(""))
 	// The live value is another secret than the one in Git, so that a difference is shown.
 	a.Change(t, func(app *harness.Application) { app.Spec.SyncPolicy = nil })
@@ -68,8 +68,8 @@ func TestCanary(t *testing.T) {
 	if err := json.Unmarshal(data, &api); err != nil || len(api.Paths) < 40 {
 		t.Fatalf("%d paths: %v", len(api.Paths), err)
 	}
-	for name, value := range map[string]string{"name": "web", "project": "default", "namespace": ns, "resourceName": "login", "kind": "Secret", "version": "v1",
-		"group": "", "revision": app.Status.Sync.Revision, "podName": "web", "resource": "applications", "action": "get", "subresource": "default/web",
+	for name, value := range map[string]string{"name": "leaky", "project": "default", "namespace": ns, "resourceName": "login", "kind": "Secret", "version": "v1",
+		"group": "", "revision": app.Status.Sync.Revision, "podName": "web", "resource": "applications", "action": "get", "subresource": "default/leaky",
 		"server": url.PathEscape("https://far.example.com"), "repo": url.PathEscape(repo.URL), "url": url.PathEscape(repo.URL)} {
 		for path := range api.Paths {
 			filled := strings.NewReplacer("{"+name+"}", value, "{"+name+"...}", value).Replace(path)
@@ -79,7 +79,7 @@ func TestCanary(t *testing.T) {
 			}
 		}
 	}
-	query := "?name=web&appNamespace=&namespace=" + ns + "&resourceName=login&kind=Secret&version=v1&group=&from=web&to=web&q=login&repo=" +
+	query := "?name=leaky&appNamespace=&namespace=" + ns + "&resourceName=login&kind=Secret&version=v1&group=&from=web&to=web&q=login&repo=" +
 		url.QueryEscape(repo.URL) + "&revision=" + app.Status.Sync.Revision + "&follow=false"
 	answered, shown := 0, false
 	for path, methods := range api.Paths {

@@ -39,7 +39,7 @@ func TestExplain(t *testing.T) {
 	}
 	ns := cluster.Namespace(t)
 	repo := harness.NewRepo(t, harness.Txtar(some))
-	a := plane.App(t, "manual", ns, repo.Source("app"))
+	a := plane.App(t, "explained", ns, repo.Source("app"))
 	a.Wait(t, func(app *harness.Application) string {
 		if app.Status.Sync.Status != v1alpha1.SyncStatusOutOfSync {
 			return "it is not compared yet"
@@ -47,14 +47,14 @@ func TestExplain(t *testing.T) {
 		return ""
 	})
 	var plan insight.Plan
-	belay(&plan, "app", "plan", "manual", "-o", "json")
+	belay(&plan, "app", "plan", "explained", "-o", "json")
 	if plan.Counts.Create < 4 || plan.Digest == "" || len(plan.Revisions) != 1 {
 		t.Errorf("plan of the first sync: %+v", plan.Counts)
 	}
-	if out := belay(nil, "app", "plan", "manual"); !strings.Contains(out, "Deployment") || !strings.Contains(out, plan.Digest) {
+	if out := belay(nil, "app", "plan", "explained"); !strings.Contains(out, "Deployment") || !strings.Contains(out, plan.Digest) {
 		t.Errorf("the table does not name what is in the plan:\n%s", out)
 	}
-	explain := func() (why insight.Why) { belay(&why, "app", "why", "manual", "-o", "json"); return why }
+	explain := func() (why insight.Why) { belay(&why, "app", "why", "explained", "-o", "json"); return why }
 	if why := explain(); why.Status != "Missing" {
 		t.Errorf("why before the first sync: %+v", why)
 	}
@@ -78,7 +78,7 @@ func TestExplain(t *testing.T) {
 	}
 	harness.Eventually(t, "what happened is on record", func(context.Context) error {
 		var page audit.Page
-		belay(&page, "audit", "--app", "manual", "-o", "json")
+		belay(&page, "audit", "--app", "explained", "-o", "json")
 		var kinds []string
 		for _, x := range page.Items {
 			kinds = append(kinds, x.Kind)
@@ -92,7 +92,7 @@ func TestExplain(t *testing.T) {
 	})
 	harness.Eventually(t, "its events tell of it", func(ctx context.Context) error {
 		var events corev1.EventList
-		if err := cluster.List(ctx, &events, client.InNamespace(plane.Namespace), client.MatchingFields{"involvedObject.name": "manual"}); err != nil {
+		if err := cluster.List(ctx, &events, client.InNamespace(plane.Namespace), client.MatchingFields{"involvedObject.name": "explained"}); err != nil {
 			return err
 		}
 		var reasons []string

@@ -35,7 +35,7 @@ func TestGuards(t *testing.T) {
 func testManagedNamespaceStays(t *testing.T, plane *harness.Plane) {
 	ns := plane.Cluster.Namespace(t)
 	repo := harness.NewRepo(t, harness.Txtar(some))
-	app := plane.App(t, "managed-namespace", ns, directory(repo, "app"), harness.SelfHeal, harness.Options("CreateNamespace=true"),
+	app := plane.App(t, "kept-namespace", ns, directory(repo, "app"), harness.SelfHeal, harness.Options("CreateNamespace=true"),
 		func(a *v1alpha1.Application) {
 			a.Finalizers = []string{v1alpha1.FinalizerResources}
 			a.Spec.SyncPolicy.ManagedNamespaceMetadata = &v1alpha1.ManagedNamespaceMetadata{Labels: map[string]string{"team": "a"}}

@@ -50,7 +50,7 @@ func TestMonorepo(t *testing.T) {
 	plane := harness.Shared(t).Plane(t)
 	files := harness.Txtar(two)
 	repo := harness.NewRepo(t, files)
-	shop := plane.App(t, "shop", plane.Cluster.Namespace(t), repo.Source("shop"), harness.SelfHeal)
+	shop := plane.App(t, "mono-shop", plane.Cluster.Namespace(t), repo.Source("shop"), harness.SelfHeal)
 	search := plane.App(t, "search", plane.Cluster.Namespace(t), repo.Source("search"), harness.SelfHeal)
 	shop.Wait(t, harness.Healthy(""))
 	before := search.Wait(t, harness.Healthy(""))

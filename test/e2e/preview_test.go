@@ -18,7 +18,7 @@ func TestPreviewLive(t *testing.T) {
 	w := &ways{t: t, plane: plane, none: t.TempDir()}
 	ns := plane.Cluster.Namespace(t)
 	repo := harness.NewRepo(t, harness.Txtar(some))
-	app := plane.App(t, "shop", ns, repo.Source("app"), harness.SelfHeal)
+	app := plane.App(t, "previewed", ns, repo.Source("app"), harness.SelfHeal)
 	app.Wait(t, harness.Healthy(""))
 
 	copied := filepath.Join(t.TempDir(), "copy")
@@ -35,7 +35,7 @@ func TestPreviewLive(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	edit("apps/shop.yaml", "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: shop, namespace: "+plane.Namespace+"}\nspec:\n"+
+	edit("apps/previewed.yaml", "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: previewed, namespace: "+plane.Namespace+"}\nspec:\n"+
 		"  project: default\n  source: {repoURL: "+repo.URL+", path: app, targetRevision: main}\n  destination: {server: 'https://kubernetes.default.svc', namespace: "+ns+"}\n")
 	if got := w.cluster("preview", "--live", "--exit-code", copied); got.code != 0 || !strings.Contains(got.stdout, "no change: live -> ") {
 		t.Errorf("the copy is what was deployed: %s", got)

@@ -41,6 +41,7 @@ func (p *Plane) App(t testing.TB, name, namespace string, src v1alpha1.Applicati
 	for _, f := range change {
 		f(a)
 	}
+	p.alone(t, name)
 	if err := p.Create(Context(t), a); err != nil {
 		t.Fatalf("create Application %s: %v", name, err)
 	}
@@ -51,6 +52,21 @@ func (p *Plane) App(t testing.TB, name, namespace string, src v1alpha1.Applicati
 		}
 	})
 	return h
+}
+
+// alone fails the test if another control plane of the cluster has an application of that name: to each of them, the objects of the other
+// one would be its own, and to be pruned.
+func (p *Plane) alone(t testing.TB, name string) {
+	t.Helper()
+	var all v1alpha1.ApplicationList
+	if err := p.List(Context(t), &all); err != nil {
+		t.Fatal(err)
+	}
+	for i := range all.Items {
+		if other := &all.Items[i]; other.Name == name && other.Namespace != p.Namespace {
+			t.Fatalf("the control plane %s has an application %s too: name one of them otherwise", other.Namespace, name)
+		}
+	}
 }
 
 // Source names a path of the repository's branch main.
