@@ -158,6 +158,7 @@ func runAll(ctx context.Context, cfg Config, p parts) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.clusters.run(ctx) })
 	group.Go(func() error { return servePprof(ctx, cfg) })
+	group.Go(func() error { return trimming(ctx) })
 	group.Go(func() error { return p.audit.Run(ctx) })
 	group.Go(func() error {
 		if err := p.mgr.Start(ctx); err != nil {
