@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// When pages of the program are given back: once what only the start needs is over, and then now and again.
+// When pages of the program are given back: once what only the start needs is over, and then again and again: what happens once an hour needs few of them.
 const (
 	trimFirst = 30 * time.Second
-	trimEvery = 10 * time.Minute
+	trimEvery = time.Minute
 )
 
 // trimming gives pages of the program back until ctx ends. Most of a program of this size is code and tables that are touched once, by
