@@ -98,7 +98,7 @@ func (w *ways) run(home, stdin string, args ...string) outcome {
 func (w *ways) cluster(args ...string) outcome {
 	w.t.Helper()
 	namespace := "-n"
-	if len(args) > 1 && slices.Contains([]string{"get-resource", "patch-resource", "delete-resource", "logs"}, args[1]) {
+	if len(args) > 1 && slices.Contains([]string{"get-resource", "patch-resource", "delete-resource", "actions", "logs"}, args[1]) {
 		namespace = "-N" // their --namespace is that of the objects
 	}
 	return w.run(w.none, "", append(args, "--kubeconfig", w.plane.Kubeconfig, namespace, w.plane.Namespace)...)
@@ -260,6 +260,7 @@ func TestBothWays(t *testing.T) {
 			"app get shop --refresh", "app get shop --hard-refresh -o name", "app history shop", "app history shop -o id", "app diff shop", "app manifests shop",
 			"app manifests shop --source live", "app resources shop", "app resources shop -o json", "app resources shop -o tree",
 			"app get-resource shop --kind Deployment -o yaml", "app get-resource shop --kind Secret -o json", "app get-resource shop --kind Pod --filter-fields metadata.name,spec.nodeName",
+			"app actions list shop", "app actions list shop --kind Deployment -o wide", "app actions list shop --kind Pod -o json", "app actions run shop fly --kind Deployment",
 			"app get-resource shop --kind Nothing", "app wait shop", "app logs shop --tail 3", "app logs shop --kind StatefulSet",
 			"app terminate-op shop", "app rollback shop 99", "app sync shop --resource apps:Deployment:nothing",
 			"app plan shop", "app why shop", "app why shop -o json", "audit --app shop --kind nothing", "proj role list default",
