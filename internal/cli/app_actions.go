@@ -61,6 +61,7 @@ func (c *cli) appActionsList() *cobra.Command {
 		},
 	}
 	o.bindChoice(cmd.Flags())
+	c.kube.bindHome(cmd.Flags())
 	o.kindFree = true
 	cmd.Flags().Lookup("kind").Usage = "kind of the object (default: any of the manifests)"
 	c.outputFlag(cmd, &output, "table", "wide", "json", "yaml")
@@ -140,6 +141,7 @@ func (c *cli) appActionsRun() *cobra.Command {
 		},
 	}
 	o.bindChoice(cmd.Flags())
+	c.kube.bindHome(cmd.Flags())
 	cmd.Flags().BoolVar(&o.all, "all", false, "run the action of all objects that match")
 	cmd.Flags().StringArrayVar(&given, "param", nil, "a parameter of the action, of the form name=value; can be repeated")
 	return cmd

@@ -142,6 +142,7 @@ func (c *cli) appGetResource() *cobra.Command {
 		},
 	}
 	o.bindChoice(cmd.Flags())
+	c.kube.bindHome(cmd.Flags())
 	c.outputFlag(cmd, &output, "wide", "json", "yaml")
 	cmd.Flags().StringSliceVar(&fields, "filter-fields", nil, "only these fields, such as metadata.name,spec.replicas")
 	cmd.Flags().BoolVar(&managed, "show-managed-fields", false, "show who owns which field")
@@ -256,6 +257,7 @@ func (c *cli) appPatchResource() *cobra.Command {
 		},
 	}
 	o.bindChoice(cmd.Flags())
+	c.kube.bindHome(cmd.Flags())
 	cmd.Flags().StringVar(&patch, "patch", "", "the patch, in JSON (needed)")
 	cmd.Flags().StringVar(&kind, "patch-type", string(types.MergePatchType), "application/merge-patch+json, application/json-patch+json or application/strategic-merge-patch+json")
 	cmd.Flags().BoolVar(&o.all, "all", false, "patch all objects that match")
@@ -279,6 +281,7 @@ func (c *cli) appDeleteResource() *cobra.Command {
 		},
 	}
 	o.bindChoice(cmd.Flags())
+	c.kube.bindHome(cmd.Flags())
 	cmd.Flags().BoolVar(&force, "force", false, "do not give the object time to end")
 	cmd.Flags().BoolVar(&orphan, "orphan", false, "leave what the object owns")
 	cmd.Flags().BoolVar(&o.all, "all", false, "delete all objects that match")

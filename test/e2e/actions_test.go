@@ -152,7 +152,7 @@ func TestResourceActions(t *testing.T) {
 	s := &actionScene{ways: w, ns: ns, admin: w.signIn()}
 	s.admin.untilKnown(s.admin.token, true)
 	s.painter = &restClient{t: t, address: w.address, token: w.token("proj", "role", "create-token", "dev", "deployer", "--token-only")}
-	s.painter.untilKnown(s.painter.token, false)
+	s.painter.untilKnown(s.painter.token, true)
 
 	t.Run("lists", func(t *testing.T) { s.in(t).lists() })
 	t.Run("custom", func(t *testing.T) { s.in(t).custom() })

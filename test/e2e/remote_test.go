@@ -98,7 +98,7 @@ func (w *ways) run(home, stdin string, args ...string) outcome {
 func (w *ways) cluster(args ...string) outcome {
 	w.t.Helper()
 	namespace := "-n"
-	if len(args) > 1 && slices.Contains([]string{"get-resource", "patch-resource", "delete-resource", "actions", "logs"}, args[1]) {
+	if len(args) > 1 && slices.Contains([]string{"get-resource", "patch-resource", "delete-resource", "logs"}, args[1]) {
 		namespace = "-N" // their --namespace is that of the objects
 	}
 	return w.run(w.none, "", append(args, "--kubeconfig", w.plane.Kubeconfig, namespace, w.plane.Namespace)...)
