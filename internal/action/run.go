@@ -69,8 +69,9 @@ type Done struct {
 // Outcome is what a run did, also one that failed half-way.
 type Outcome struct {
 	Done []Done
-	// Custom says that a script decided, whose parameters may be anything.
-	Custom bool
+	// Builtin says that no script has decided, and that the parameters were such as the action declares. Those of a script may be
+	// anything.
+	Builtin bool
 }
 
 // String says it in one clause.
@@ -131,11 +132,11 @@ func (s *Set) once(ctx context.Context, r *run) error {
 	if err != nil {
 		return err
 	}
-	r.out.Custom = chosen.custom
 	changes, err := chosen.decide(Input{Object: seen, Params: q.Params, Now: q.Now()})
 	if err != nil {
 		return err
 	}
+	r.out.Builtin = !chosen.custom
 	var steps []step
 	for _, change := range changes {
 		st, err := r.resolve(ctx, change)

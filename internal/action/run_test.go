@@ -135,7 +135,7 @@ func TestRun(t *testing.T) {
 			if !slices.Equal(r.made, test.want) {
 				t.Errorf("requests:\n%s\nwant:\n%s", strings.Join(r.made, "\n"), strings.Join(test.want, "\n"))
 			}
-			if out.String() != test.done || !out.Custom {
+			if out.String() != test.done || out.Builtin {
 				t.Errorf("done: %s; want %s", out, test.done)
 			}
 			if fmt.Sprint(fault.KindOf(err)) != fmt.Sprint(test.kind) && err != nil || (err == nil) != (test.wantErr == "") || err != nil && !strings.Contains(err.Error(), test.wantErr) {

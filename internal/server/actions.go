@@ -113,11 +113,11 @@ func (s *Server) RunResourceAction(ctx context.Context, q *ResourceActionRunRequ
 		params[p.Name] = p.Value
 	}
 	out, err := s.act(ctx, app, action.Request{Ref: ref, Version: q.Version, Action: q.Action, Params: params})
-	text := "ran " + q.Action + " of " + ref.String() + given(params, out.Custom)
+	text := "ran " + q.Action + " of " + ref.String() + given(params, out.Builtin)
 	if len(out.Done) > 0 {
 		text += ": " + out.String()
 	}
-	s.Record(ctx, app, withoutValues(err, params, out.Custom), Activity{Kind: audit.KindAction, Text: text})
+	s.Record(ctx, app, withoutValues(err, params, out.Builtin), Activity{Kind: audit.KindAction, Text: text})
 	if err != nil {
 		return nil, err
 	}
@@ -126,12 +126,12 @@ func (s *Server) RunResourceAction(ctx context.Context, q *ResourceActionRunRequ
 
 // given says in a record which parameters an action had. What they were is left out where a script may take anything as one, a
 // password among them.
-func given(params map[string]string, custom bool) string {
+func given(params map[string]string, builtin bool) string {
 	words := slices.Sorted(maps.Keys(params))
 	if len(words) == 0 {
 		return ""
 	}
-	if !custom {
+	if builtin {
 		for i, name := range words {
 			words[i] = name + "=" + params[name]
 		}
@@ -140,8 +140,8 @@ func given(params map[string]string, custom bool) string {
 }
 
 // withoutValues is an error as the record has it: a script, or the cluster, may repeat the parameters.
-func withoutValues(err error, params map[string]string, custom bool) error {
-	if err == nil || !custom {
+func withoutValues(err error, params map[string]string, builtin bool) error {
+	if err == nil || builtin {
 		return err
 	}
 	text := err.Error()

@@ -322,6 +322,12 @@ func (s *actionScene) refusals() {
 	if status, body := s.runs(s.admin, "", "v1", "ConfigMap", "stranger", "paint"); status != http.StatusNotFound {
 		t.Errorf("%d %s", status, body)
 	}
+	// What was given as a parameter is nobody's business when it comes to nothing.
+	for _, action := range []string{"restart", "fly"} {
+		if got := s.server("app", "actions", "run", "shop", action, "--kind", "Deployment", "--param", "token=ultramarine"); got.code != 20 {
+			t.Error(got)
+		}
+	}
 	for _, args := range [][]string{{"scale", "--kind", "Deployment", "--param", "n"}, {"restart"}} {
 		if got := s.server(append([]string{"app", "actions", "run", "shop"}, args...)...); got.code != 2 {
 			t.Error(got)
@@ -370,6 +376,7 @@ func (s *actionScene) record() {
 		"admin success ran copy of ConfigMap/" + s.ns + "/settings: created ConfigMap/" + s.ns + "/settings-copy",
 		"admin success ran scale of apps/Deployment/" + s.ns + "/web with replicas=3",
 		"admin failure ran loop of", "admin failure ran rename of", "admin denied ran role of", "admin denied ran elsewhere of",
+		"admin failure ran restart of apps/Deployment/" + s.ns + "/web with token", "admin failure ran fly of apps/Deployment/" + s.ns + "/web with token",
 		"proj:dev:deployer success ran paint of", "admin failure ran tell of Secret/" + s.ns + "/db",
 	} {
 		harness.Eventually(t, want+" is in the record", func(context.Context) error {
