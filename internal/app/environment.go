@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/action"
 	"github.com/belaycd/belay/internal/controller"
 	"github.com/belaycd/belay/internal/health/lua"
 	"github.com/belaycd/belay/internal/object"
@@ -105,6 +106,8 @@ func (e *environment) load(ctx context.Context, r client.Reader) error {
 	next.clusters, found = settings.NewClusters(secrets)
 	collect(found)
 	checks, found := lua.Compile(next.settings.Scripts)
+	collect(found)
+	_, found = action.Compile(next.settings.Scripts) // whoever offers actions compiles its own
 	collect(found)
 	next.config = reconcileConfig(e.cfg, &next.settings, maps)
 	next.config.HealthScript = checks.Assess

@@ -16,7 +16,7 @@ func (c *cli) appCommand() *cobra.Command {
 		c.appList(), c.appGet(), c.appHistory(), c.appWait(), c.appSync(), c.appRollback(), c.appTerminate(),
 		c.appCreate(), c.appSet(), c.appUnset(), c.appEdit(), c.appAddSource(), c.appRemoveSource(), c.appDelete(), c.appPatch(), c.appConfirmDeletion(),
 		c.appPlan(), c.appWhy(), c.appDiff(), c.appManifests(), c.appResources(), c.appLogs(),
-		c.appGetResource(), c.appPatchResource(), c.appDeleteResource(),
+		c.appGetResource(), c.appPatchResource(), c.appDeleteResource(), c.appActions(),
 	)
 	app.Aliases = []string{"application", "applications", "apps"}
 	return app

@@ -25,6 +25,8 @@ type chosenObjects struct {
 	fs                           *pflag.FlagSet
 	group, kind, namespace, name string
 	all                          bool
+	// kindFree takes all objects of the manifests when no kind is named.
+	kindFree bool
 }
 
 func (o *chosenObjects) bindChoice(fs *pflag.FlagSet) {
@@ -38,7 +40,7 @@ func (o *chosenObjects) bindChoice(fs *pflag.FlagSet) {
 }
 
 func (o *chosenObjects) matches(r object.Ref) bool {
-	return r.Kind == o.kind && (r.Group == o.group || !o.fs.Changed("group")) &&
+	return (r.Kind == o.kind || o.kind == "" && o.kindFree) && (r.Group == o.group || !o.fs.Changed("group")) &&
 		(o.name == "" || r.Name == o.name) && (o.namespace == "" || r.Namespace == o.namespace)
 }
 
@@ -50,7 +52,7 @@ type chosen struct {
 
 // choose reads the objects. One is expected unless many says otherwise.
 func (o *chosenObjects) choose(ctx context.Context, conn ControlPlane, arg string, many bool) (chosen, error) {
-	if o.kind == "" {
+	if o.kind == "" && !o.kindFree {
 		return chosen{}, usageError("--kind is needed")
 	}
 	key, err := o.key(arg, conn.Home())
@@ -62,7 +64,7 @@ func (o *chosenObjects) choose(ctx context.Context, conn ControlPlane, arg strin
 		return chosen{}, err
 	}
 	nodes := slices.DeleteFunc(rootsOf(app), func(n *node) bool { return !o.matches(n.ref) })
-	if len(nodes) == 0 {
+	if len(nodes) == 0 && o.kind != "" {
 		roots, _, err := treeOf(ctx, conn, app)
 		if err != nil {
 			return chosen{}, err
@@ -140,6 +142,7 @@ func (c *cli) appGetResource() *cobra.Command {
 		},
 	}
 	o.bindChoice(cmd.Flags())
+	c.kube.bindHome(cmd.Flags())
 	c.outputFlag(cmd, &output, "wide", "json", "yaml")
 	cmd.Flags().StringSliceVar(&fields, "filter-fields", nil, "only these fields, such as metadata.name,spec.replicas")
 	cmd.Flags().BoolVar(&managed, "show-managed-fields", false, "show who owns which field")
@@ -254,6 +257,7 @@ func (c *cli) appPatchResource() *cobra.Command {
 		},
 	}
 	o.bindChoice(cmd.Flags())
+	c.kube.bindHome(cmd.Flags())
 	cmd.Flags().StringVar(&patch, "patch", "", "the patch, in JSON (needed)")
 	cmd.Flags().StringVar(&kind, "patch-type", string(types.MergePatchType), "application/merge-patch+json, application/json-patch+json or application/strategic-merge-patch+json")
 	cmd.Flags().BoolVar(&o.all, "all", false, "patch all objects that match")
@@ -277,6 +281,7 @@ func (c *cli) appDeleteResource() *cobra.Command {
 		},
 	}
 	o.bindChoice(cmd.Flags())
+	c.kube.bindHome(cmd.Flags())
 	cmd.Flags().BoolVar(&force, "force", false, "do not give the object time to end")
 	cmd.Flags().BoolVar(&orphan, "orphan", false, "leave what the object owns")
 	cmd.Flags().BoolVar(&o.all, "all", false, "delete all objects that match")

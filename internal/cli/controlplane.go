@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/action"
 	"github.com/belaycd/belay/internal/audit"
 	"github.com/belaycd/belay/internal/insight"
 	"github.com/belaycd/belay/internal/object"
@@ -100,6 +101,10 @@ type Objects interface {
 	PatchObject(ctx context.Context, app *v1alpha1.Application, live *unstructured.Unstructured, kind types.PatchType, patch []byte) error
 	// DeleteObject deletes a live object; one that is gone already is no error.
 	DeleteObject(ctx context.Context, app *v1alpha1.Application, live *unstructured.Unstructured, force, orphan bool) error
+	// ResourceActions lists what can be done to a live object besides.
+	ResourceActions(ctx context.Context, app *v1alpha1.Application, live *unstructured.Unstructured) ([]action.Action, error)
+	// RunAction does it, as the project of the application permits it.
+	RunAction(ctx context.Context, app *v1alpha1.Application, live *unstructured.Unstructured, name string, params map[string]string) error
 	// PodFinder finds the pods that the selected objects of an application are or own.
 	PodFinder(app *v1alpha1.Application, selected []object.Ref) PodFinder
 	// PodLog opens the log of a container. Its lines begin with their time, as the kubelet writes them.

@@ -37,6 +37,12 @@ func (k *kubeFlags) bind(fs *pflag.FlagSet) {
 	k.fs = fs
 }
 
+// bindHome gives commands whose --namespace is that of objects another name, and the same shorthand, for the namespace of the control
+// plane.
+func (k *kubeFlags) bindHome(fs *pflag.FlagSet) {
+	fs.StringVarP(&k.namespace, "control-plane-namespace", "n", defaultNamespace, "namespace of the control plane and of unqualified application names")
+}
+
 func (f *serverFlags) bind(fs *pflag.FlagSet) {
 	fs.StringVar(&f.server, "server", "", "address of the API server (default: ARGOCD_SERVER, then the saved context)")
 	fs.StringVar(&f.authToken, "auth-token", "", "token for the API server (default: ARGOCD_AUTH_TOKEN, then that of the saved context)")

@@ -2,22 +2,27 @@ package server
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
+	"sync"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/action"
 	"github.com/belaycd/belay/internal/audit"
 	"github.com/belaycd/belay/internal/fault"
+	"github.com/belaycd/belay/internal/mask"
 	"github.com/belaycd/belay/internal/object"
+	"github.com/belaycd/belay/internal/project"
+	"github.com/belaycd/belay/internal/settings"
 )
 
 // ResourceActionsListResponse are the actions that an object has.
@@ -30,17 +35,24 @@ type ResourceAction struct {
 	Name        string                `json:"name"`
 	Params      []ResourceActionParam `json:"params,omitempty"`
 	Disabled    bool                  `json:"disabled,omitempty"`
+	IconClass   string                `json:"iconClass,omitempty"`
 	DisplayName string                `json:"displayName,omitempty"`
 }
 
-// ResourceActionParam is a parameter of an action.
+// ResourceActionParam is a parameter of an action. Value is what it begins with where somebody is asked for it, Default is taken
+// when none is given.
 type ResourceActionParam struct {
+	Name    string `json:"name"`
+	Value   string `json:"value,omitempty"`
+	Type    string `json:"type,omitempty"`
+	Default string `json:"default,omitempty"`
+}
+
+// ResourceActionParameters is a parameter as it is given.
+type ResourceActionParameters struct {
 	Name  string `json:"name"`
 	Value string `json:"value,omitempty"`
 }
-
-// ResourceActionParameters is ResourceActionParam as it is given.
-type ResourceActionParameters = ResourceActionParam
 
 // ResourceActionRunRequestV2 is of Application.RunResourceActionV2.
 type ResourceActionRunRequestV2 struct {
@@ -54,24 +66,27 @@ type ResourceActionRunRequestV2 struct {
 	ResourceActionParameters []ResourceActionParameters `json:"resourceActionParameters,omitempty"`
 }
 
-// action is something that is done to an object: by a merge patch, or by an object that is made.
-type action struct {
-	params   []ResourceActionParam
-	disabled bool
-	patch    func(params map[string]string, now time.Time) (map[string]any, error)
-	create   func(now time.Time) *unstructured.Unstructured
-}
-
 // ListResourceActions says what can be done to an object.
 func (s *Server) ListResourceActions(ctx context.Context, q *ApplicationResourceRequest) (*ResourceActionsListResponse, error) {
 	_, u, err := s.resource(ctx, q, "get")
 	if err != nil {
 		return nil, err
 	}
-	found := actionsOf(u)
+	set, err := s.actionSet(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found, err := set.List(u, s.Engine.MaskedAnnotations()...)
+	if err != nil {
+		return nil, err
+	}
 	out := &ResourceActionsListResponse{Actions: []ResourceAction{}}
-	for _, name := range slices.Sorted(maps.Keys(found)) {
-		out.Actions = append(out.Actions, ResourceAction{Name: name, Params: found[name].params, Disabled: found[name].disabled})
+	for _, a := range found {
+		shown := ResourceAction{Name: a.Name, Disabled: a.Disabled, IconClass: a.IconClass, DisplayName: a.DisplayName}
+		for _, p := range a.Params {
+			shown.Params = append(shown.Params, ResourceActionParam{Name: p.Name, Value: p.Value, Type: p.Type, Default: p.Default})
+		}
+		out.Actions = append(out.Actions, shown)
 	}
 	return out, nil
 }
@@ -85,45 +100,76 @@ func (s *Server) RunResourceAction(ctx context.Context, q *ResourceActionRunRequ
 	if err := s.require(ctx, "applications", fmt.Sprintf("action/%s/%s/%s", q.Group, q.Kind, q.Action), s.rbacObject(app)); err != nil {
 		return nil, err
 	}
-	_, u, err := s.resource(ctx, &ApplicationResourceRequest{Named: q.Named, Namespace: q.Namespace, ResourceName: q.ResourceName,
-		Version: q.Version, Group: q.Group, Kind: q.Kind}, "get")
-	if err != nil {
+	ref := object.Ref{Group: q.Group, Kind: q.Kind, Namespace: q.Namespace, Name: q.ResourceName}
+	if ref.Kind == "" || ref.Name == "" {
+		return nil, fault.New(fault.Invalid, "kind and resourceName are needed")
+	}
+	// What is no object of the application has no record there.
+	if _, err := s.node(ctx, app, ref); err != nil {
 		return nil, err
 	}
-	chosen, ok := actionsOf(u)[q.Action]
-	if !ok || chosen.disabled {
-		return nil, fault.New(fault.NotFound, "%s has no action %q now", object.RefOf(u), q.Action)
+	params := map[string]string{}
+	for _, p := range q.ResourceActionParameters {
+		params[p.Name] = p.Value
 	}
-	dest, err := s.Engine.Destination(ctx, app)
-	if err != nil {
-		return nil, err
+	out, err := s.act(ctx, app, action.Request{Ref: ref, Version: q.Version, Action: q.Action, Params: params})
+	text := "ran " + q.Action + " of " + ref.String() + given(params, out.Builtin)
+	if len(out.Done) > 0 {
+		text += ": " + out.String()
 	}
-	err = s.act(ctx, dest.Client, u, chosen, q)
-	s.Record(ctx, app, err, Activity{Kind: audit.KindAction, Text: "ran " + q.Action + " of " + object.RefOf(u).String()})
+	s.Record(ctx, app, withoutValues(err, params, out.Builtin), Activity{Kind: audit.KindAction, Text: text})
 	if err != nil {
 		return nil, err
 	}
 	return &ApplicationResponse{}, nil
 }
 
-func (s *Server) act(ctx context.Context, to client.Client, u *unstructured.Unstructured, chosen action, q *ResourceActionRunRequestV2) error {
-	if chosen.create != nil {
-		made := chosen.create(s.Now())
-		return objectFault(to.Create(ctx, made, client.FieldOwner("belay-server")), "create", object.RefOf(made))
+// given says in a record which parameters an action had. What they were is left out where a script may take anything as one, a
+// password among them.
+func given(params map[string]string, builtin bool) string {
+	words := slices.Sorted(maps.Keys(params))
+	if len(words) == 0 {
+		return ""
 	}
-	params := map[string]string{}
-	for _, p := range q.ResourceActionParameters {
-		params[p.Name] = p.Value
+	if builtin {
+		for i, name := range words {
+			words[i] = name + "=" + params[name]
+		}
 	}
-	patch, err := chosen.patch(params, s.Now())
-	if err != nil {
+	return " with " + strings.Join(words, ", ")
+}
+
+// withoutValues is an error as the record has it: a script, or the cluster, may repeat the parameters.
+func withoutValues(err error, params map[string]string, builtin bool) error {
+	if err == nil || builtin {
 		return err
 	}
-	text, err := json.Marshal(patch)
-	if err != nil {
-		return fmt.Errorf("encode patch of %s: %w", object.RefOf(u), err)
+	text := err.Error()
+	for _, value := range params {
+		if value != "" {
+			text = strings.ReplaceAll(text, value, mask.Hidden)
+		}
 	}
-	return objectFault(to.Patch(ctx, u, client.RawPatch(types.MergePatchType, text), client.FieldOwner("belay-server")), q.Action, object.RefOf(u))
+	return fault.As(fault.KindOf(err), errors.New(text))
+}
+
+// act runs an action as the project of the application permits it.
+func (s *Server) act(ctx context.Context, app *v1alpha1.Application, q action.Request) (action.Outcome, error) {
+	set, err := s.actionSet(ctx)
+	if err != nil {
+		return action.Outcome{}, err
+	}
+	p, err := s.projectOf(ctx, app)
+	if err != nil {
+		return action.Outcome{}, err
+	}
+	dest, err := s.Engine.Destination(ctx, app)
+	if err != nil {
+		return action.Outcome{}, err
+	}
+	q.Project, q.Server, q.ServerName = project.New(p), dest.Server, dest.Name
+	q.Masked, q.Now = s.Engine.MaskedAnnotations(), s.Now
+	return set.Run(ctx, actionCluster{s, app, dest.Client}, q)
 }
 
 // ResourceActionRunRequest is of Application.RunResourceAction, which has no parameters: the body is the action.
@@ -138,87 +184,78 @@ func (s *Server) RunResourceActionV1(ctx context.Context, q *ResourceActionRunRe
 		Version: q.Version, Group: q.Group, Kind: q.Kind, Action: q.Action})
 }
 
-// actionsOf are the actions of the built-in kinds, under Argo CD's names.
-func actionsOf(u *unstructured.Unstructured) map[string]action {
-	switch object.RefOf(u).GroupKind() {
-	case schema.GroupKind{Group: "apps", Kind: "Deployment"}:
-		paused, _, _ := unstructured.NestedBool(u.Object, "spec", "paused")
-		return map[string]action{
-			"restart": {patch: restart, disabled: paused}, "scale": scaleOf(u),
-			"pause":  {patch: setSpec("paused", true), disabled: paused},
-			"resume": {patch: setSpec("paused", nil), disabled: !paused},
-		}
-	case schema.GroupKind{Group: "apps", Kind: "StatefulSet"}:
-		return map[string]action{"restart": {patch: restart}, "scale": scaleOf(u)}
-	case schema.GroupKind{Group: "apps", Kind: "DaemonSet"}:
-		return map[string]action{"restart": {patch: restart}}
-	case schema.GroupKind{Group: "batch", Kind: "CronJob"}:
-		suspended, _, _ := unstructured.NestedBool(u.Object, "spec", "suspend")
-		return map[string]action{
-			"suspend":    {patch: setSpec("suspend", true), disabled: suspended},
-			"resume":     {patch: setSpec("suspend", false), disabled: !suspended},
-			"create-job": {create: func(now time.Time) *unstructured.Unstructured { return jobOf(u, now) }},
+// actionMemory keeps the compiled actions of the settings as they are now.
+type actionMemory struct {
+	mu   sync.Mutex
+	of   map[string]string // the keys of argocd-cm that say them
+	last settings.Settings
+	set  *action.Set
+}
+
+// actionSet returns the actions of all kinds. Problems of the settings are the controller's to tell.
+func (s *Server) actionSet(ctx context.Context) (*action.Set, error) {
+	config, err := s.configMap(ctx, settings.ConfigMapName)
+	if err != nil {
+		return nil, err
+	}
+	said := map[string]string{}
+	for key, text := range config {
+		if strings.HasPrefix(key, settings.Customizations) {
+			said[key] = text
 		}
 	}
-	return nil
+	m := &s.actions
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.set == nil || !maps.Equal(m.of, said) {
+		m.last, _ = settings.Parse(said, nil, &m.last)
+		m.set, _ = action.Compile(m.last.Scripts)
+		m.of = said
+	}
+	return m.set, nil
 }
 
-// restart replaces the pods by the annotation that kubectl sets for it.
-func restart(_ map[string]string, now time.Time) (map[string]any, error) {
-	return map[string]any{"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{
-		"annotations": map[string]any{"kubectl.kubernetes.io/restartedAt": now.UTC().Format(time.RFC3339)},
-	}}}}, nil
+// actionCluster implements action.Cluster.
+type actionCluster struct {
+	server *Server
+	app    *v1alpha1.Application
+	client client.Client
 }
 
-func setSpec(field string, value any) func(map[string]string, time.Time) (map[string]any, error) {
-	return func(map[string]string, time.Time) (map[string]any, error) {
-		return map[string]any{"spec": map[string]any{field: value}}, nil
-	}
+func (c actionCluster) Object(ctx context.Context, ref object.Ref, version string) (*unstructured.Unstructured, error) {
+	return c.server.live(ctx, c.app, ref, version)
 }
 
-// scaleOf sets the number of replicas; the present one is what the parameter begins with.
-func scaleOf(u *unstructured.Unstructured) action {
-	now, found, _ := unstructured.NestedInt64(u.Object, "spec", "replicas")
-	if !found {
-		now = 1
+func (c actionCluster) Namespaced(kind schema.GroupVersionKind) (bool, error) {
+	u := &unstructured.Unstructured{}
+	u.SetGroupVersionKind(kind)
+	namespaced, err := c.client.IsObjectNamespaced(u)
+	if meta.IsNoMatchError(err) {
+		return false, fault.New(fault.Invalid, "the cluster has no kind %s in %s", kind.Kind, kind.GroupVersion())
 	}
-	return action{
-		params: []ResourceActionParam{{Name: "replicas", Value: strconv.FormatInt(now, 10)}},
-		patch: func(params map[string]string, _ time.Time) (map[string]any, error) {
-			n, err := strconv.ParseInt(strings.TrimSpace(params["replicas"]), 10, 32)
-			if err != nil || n < 0 {
-				return nil, fault.New(fault.Invalid, "parameter replicas: a number from 0 on is needed")
-			}
-			return map[string]any{"spec": map[string]any{"replicas": n}}, nil
-		},
-	}
+	return namespaced, kubeFault(err, "look up the kind %s", kind)
 }
 
-// jobOf is a Job of the template of a CronJob, owned by it as one of its own.
-func jobOf(cron *unstructured.Unstructured, now time.Time) *unstructured.Unstructured {
-	template, _, _ := unstructured.NestedMap(cron.Object, "spec", "jobTemplate")
-	spec, _ := template["spec"].(map[string]any)
-	meta, _ := template["metadata"].(map[string]any)
-	suffix := "-" + strconv.FormatInt(now.UnixMilli(), 10)
-	name := cron.GetName()
-	if room := 63 - len(suffix); len(name) > room {
-		name = name[:room]
+func (c actionCluster) PatchObject(ctx context.Context, u *unstructured.Unstructured, patch []byte, o action.WriteOptions) error {
+	ref, merge := object.RefOf(u), client.RawPatch(types.MergePatchType, patch)
+	if o.Status {
+		options := []client.SubResourcePatchOption{client.FieldOwner("belay-server")}
+		if o.DryRun {
+			options = append(options, client.DryRunAll)
+		}
+		return objectFault(c.client.Status().Patch(ctx, u, merge, options...), "patch the status of", ref)
 	}
-	job := &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "batch/v1", "kind": "Job", "spec": spec,
-		"metadata": map[string]any{
-			"name": name + suffix, "namespace": cron.GetNamespace(),
-			"ownerReferences": []any{map[string]any{"apiVersion": "batch/v1", "kind": "CronJob", "name": cron.GetName(), "uid": string(cron.GetUID()), "controller": true}},
-		},
-	}}
-	if labels, _, _ := unstructured.NestedStringMap(meta, "labels"); labels != nil {
-		job.SetLabels(labels)
+	options := []client.PatchOption{client.FieldOwner("belay-server")}
+	if o.DryRun {
+		options = append(options, client.DryRunAll)
 	}
-	notes, _, _ := unstructured.NestedStringMap(meta, "annotations")
-	if notes == nil {
-		notes = map[string]string{}
+	return objectFault(c.client.Patch(ctx, u, merge, options...), "patch", ref)
+}
+
+func (c actionCluster) CreateObject(ctx context.Context, u *unstructured.Unstructured, o action.WriteOptions) error {
+	options := []client.CreateOption{client.FieldOwner("belay-server")}
+	if o.DryRun {
+		options = append(options, client.DryRunAll)
 	}
-	notes["cronjob.kubernetes.io/instantiate"] = "manual"
-	job.SetAnnotations(notes)
-	return job
+	return objectFault(c.client.Create(ctx, u, options...), "create", object.RefOf(u))
 }

@@ -133,18 +133,24 @@ func (s *Server) resource(ctx context.Context, q *ApplicationResourceRequest, ac
 	if err := s.permitObject(ctx, app, action, ref); err != nil {
 		return nil, nil, err
 	}
+	u, err := s.live(ctx, app, ref, q.Version)
+	return app, u, err
+}
+
+// live reads an object that belongs to the application; without a version in the one that the tree has.
+func (s *Server) live(ctx context.Context, app *v1alpha1.Application, ref object.Ref, version string) (*unstructured.Unstructured, error) {
 	node, err := s.node(ctx, app, ref)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	u, err := s.Engine.Live(ctx, app, ref, firstText(q.Version, node.Version))
+	u, err := s.Engine.Live(ctx, app, ref, firstText(version, node.Version))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if u.GetAPIVersion() == "" || u.GetKind() == "" {
 		u.SetGroupVersionKind(schema.GroupVersionKind{Group: ref.Group, Version: node.Version, Kind: ref.Kind})
 	}
-	return app, u, nil
+	return u, nil
 }
 
 func firstText(texts ...string) string {

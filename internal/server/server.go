@@ -52,6 +52,8 @@ type Server struct {
 	changes feed
 	// templates are those of links.
 	templates templateMemory
+	// actions are those of the settings.
+	actions actionMemory
 }
 
 // New returns the service layer.

@@ -16,8 +16,8 @@ type Customization struct {
 	// Health is the source of resource.customizations.health, OpenLibs whether it may use Lua's libraries.
 	Health   string
 	OpenLibs bool
-	// Actions is the YAML of resource.customizations.actions.
-	Actions string
+	// Actions are those of resource.customizations.actions; nil without any.
+	Actions *Actions
 }
 
 // KnownType says of which type a field of the kinds that Group and Kind, globs, select is: a path with dots, and a name
@@ -30,7 +30,8 @@ type typed struct {
 	Type  string `yaml:"type"`
 }
 
-const customizations = "resource.customizations"
+// Customizations begins the keys of argocd-cm that say what is special about a kind.
+const Customizations = "resource.customizations"
 
 // ignored is what ignoreDifferences and ignoreResourceUpdates say of one kind.
 type ignored struct {
@@ -48,12 +49,12 @@ func (i ignored) rule(group, kind string) v1alpha1.ResourceIgnoreDifferences {
 
 // custom is the value of one kind in the combined form.
 type custom struct {
-	Health            string  `yaml:"health.lua"`
-	OpenLibs          bool    `yaml:"health.lua.useOpenLibs"`
-	Actions           string  `yaml:"actions"`
-	IgnoreDifferences textual `yaml:"ignoreDifferences"`
-	IgnoreUpdates     textual `yaml:"ignoreResourceUpdates"`
-	KnownTypes        []typed `yaml:"knownTypeFields"`
+	Health            string      `yaml:"health.lua"`
+	OpenLibs          bool        `yaml:"health.lua.useOpenLibs"`
+	Actions           actionsText `yaml:"actions"`
+	IgnoreDifferences textual     `yaml:"ignoreDifferences"`
+	IgnoreUpdates     textual     `yaml:"ignoreResourceUpdates"`
+	KnownTypes        []typed     `yaml:"knownTypeFields"`
 }
 
 // textual is a rule that is written as a YAML document within a string.
@@ -79,17 +80,17 @@ func readCustomizations(r *reader, s *Settings) {
 	ignoreUpdates := true
 	value(r, "resource.ignoreResourceUpdatesEnabled", &ignoreUpdates, boolean)
 	var combined map[string]custom
-	value(r, customizations, &combined, combinedForm)
+	value(r, Customizations, &combined, combinedForm)
 	for _, name := range sortedKeys(combined) {
 		group, kind := combinedKind(name)
 		c := combined[name]
 		s.addRules(group, kind, &c.IgnoreDifferences.ignored, &c.IgnoreUpdates.ignored)
 		s.addTypes(group, kind, c.KnownTypes)
-		s.addScripts(Customization{Group: group, Kind: kind, Health: c.Health, OpenLibs: c.OpenLibs, Actions: c.Actions})
+		s.addScripts(Customization{Group: group, Kind: kind, Health: c.Health, OpenLibs: c.OpenLibs, Actions: c.Actions.Actions})
 	}
 	scripts := map[string]Customization{}
 	for _, key := range sortedKeys(r.data) {
-		rest, ok := strings.CutPrefix(key, customizations+".")
+		rest, ok := strings.CutPrefix(key, Customizations+".")
 		if !ok {
 			continue
 		}
@@ -134,7 +135,10 @@ func readCustomization(r *reader, s *Settings, key, what string, script Customiz
 	case "useOpenLibs":
 		value(r, key, &script.OpenLibs, boolean)
 	case "actions":
-		script.Actions = r.data[key]
+		value(r, key, &script.Actions, parseActions)
+		if _, err := parseActions(r.data[key]); err != nil && script.Actions == nil {
+			script.Actions = &Actions{Broken: err}
+		}
 	case "knownTypeFields":
 		var fields []typed
 		value(r, key, &fields, fromYAML[[]typed])
@@ -163,7 +167,7 @@ func (s *Settings) addTypes(group, kind string, fields []typed) {
 }
 
 func (s *Settings) addScripts(c Customization) {
-	if c.Health != "" || c.Actions != "" {
+	if c.Health != "" || c.Actions != nil {
 		s.Scripts = append(s.Scripts, c)
 	}
 }
@@ -200,7 +204,6 @@ func readPending(config map[string]string, s *Settings) {
 	for _, key := range sortedKeys(config) {
 		switch {
 		case key == "globalProjects", key == "resource.respectRBAC",
-			strings.HasPrefix(key, customizations+".actions."),
 			strings.HasPrefix(key, "kustomize.buildOptions."), strings.HasPrefix(key, "kustomize.path."), strings.HasPrefix(key, "kustomize.version."):
 			s.Pending = append(s.Pending, key)
 		}

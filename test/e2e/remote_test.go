@@ -260,6 +260,7 @@ func TestBothWays(t *testing.T) {
 			"app get shop --refresh", "app get shop --hard-refresh -o name", "app history shop", "app history shop -o id", "app diff shop", "app manifests shop",
 			"app manifests shop --source live", "app resources shop", "app resources shop -o json", "app resources shop -o tree",
 			"app get-resource shop --kind Deployment -o yaml", "app get-resource shop --kind Secret -o json", "app get-resource shop --kind Pod --filter-fields metadata.name,spec.nodeName",
+			"app actions list shop", "app actions list shop --kind Deployment -o wide", "app actions list shop --kind Pod -o json", "app actions run shop fly --kind Deployment",
 			"app get-resource shop --kind Nothing", "app wait shop", "app logs shop --tail 3", "app logs shop --kind StatefulSet",
 			"app terminate-op shop", "app rollback shop 99", "app sync shop --resource apps:Deployment:nothing",
 			"app plan shop", "app why shop", "app why shop -o json", "audit --app shop --kind nothing", "proj role list default",

@@ -52,8 +52,8 @@ export async function startFake({ apps = 150, resources = 60, big = 0, delay = 1
     { metadata: { uid: 'e2' }, type: 'Normal', reason: 'ScalingReplicaSet', message: 'Scaled up replica set web-6d5f9 to 3', lastTimestamp: ago(600) },
   ] }));
   route('GET', app('/resource'), (_, { query }) => ({ manifest: object({ kind: query.get('kind'), name: query.get('resourceName'), namespace: query.get('namespace') }) }));
-  route('GET', app('/resource/actions'), (_, { query }) => ({ actions: query.get('kind') === 'Deployment' ? [{ name: 'restart', displayName: 'Restart' }, { name: 'pause' }] : [] }));
-  route('POST', app('/resource/actions'), () => ({}));
+  route('GET', app('/resource/actions'), (_, { query }) => ({ actions: query.get('kind') === 'Deployment' ? [{ name: 'restart', displayName: 'Restart' }, { name: 'pause' }, { name: 'resume', disabled: true }, { name: 'scale', params: [{ name: 'replicas', value: '2', type: 'number' }] }] : [] }));
+  route('POST', app('/resource/actions/v2'), () => ({}));
   route('GET', app('/links'), () => ({ items: [{ title: 'Dashboard', url: 'https://dash.example.com' }] }));
   route('GET', own('/plan'), ({ name }, { query }) => story(name)?.plan(Number(query.get('rollback')) || undefined));
   route('POST', own('/sync'), ({ name }, { body, user }) => started(story(name), body, undefined, user, 'sync'));

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/action"
 	"github.com/belaycd/belay/internal/cli"
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/object"
@@ -120,6 +122,49 @@ func (s *Server) DeleteObject(ctx context.Context, app *v1alpha1.Application, li
 		return nil
 	}
 	return err
+}
+
+// ResourceActions implements cli.Objects.
+func (s *Server) ResourceActions(ctx context.Context, app *v1alpha1.Application, live *unstructured.Unstructured) ([]action.Action, error) {
+	path, query := objectQuery(app, object.RefOf(live), live.GroupVersionKind().Version)
+	var answer struct {
+		Actions []struct {
+			Name, DisplayName, IconClass string
+			Disabled                     bool
+			Params                       []struct{ Name, Value, Type, Default string }
+		}
+	}
+	if err := s.get(ctx, path+"/actions", query, &answer); err != nil {
+		return nil, err
+	}
+	out := make([]action.Action, len(answer.Actions))
+	for i, a := range answer.Actions {
+		out[i] = action.Action{Name: a.Name, DisplayName: a.DisplayName, IconClass: a.IconClass, Disabled: a.Disabled}
+		for _, p := range a.Params {
+			out[i].Params = append(out[i].Params, action.Param{Name: p.Name, Value: p.Value, Type: p.Type, Default: p.Default})
+		}
+	}
+	return out, nil
+}
+
+// RunAction implements cli.Objects.
+func (s *Server) RunAction(
+	ctx context.Context, app *v1alpha1.Application, live *unstructured.Unstructured, name string, params map[string]string,
+) error {
+	path, query := appPath(keyOf(app), "/resource/actions/v2")
+	type parameter struct {
+		Name  string `json:"name"`
+		Value string `json:"value"`
+	}
+	given := []parameter{}
+	for _, param := range slices.Sorted(maps.Keys(params)) {
+		given = append(given, parameter{param, params[param]})
+	}
+	gvk := live.GroupVersionKind()
+	return s.send(ctx, http.MethodPost, path, query, map[string]any{
+		"name": app.Name, "appNamespace": app.Namespace, "namespace": live.GetNamespace(), "resourceName": live.GetName(),
+		"version": gvk.Version, "group": gvk.Group, "kind": gvk.Kind, "action": name, "resourceActionParameters": given,
+	}, nil)
 }
 
 // podFinder finds pods in the server's tree.

@@ -172,7 +172,7 @@ func TestBounds(t *testing.T) {
 				"resource.customizations.health.example.com_Gadget":      "return {status = 'Healthy'}",
 				"resource.customizations.useOpenLibs.example.com_Gadget": "true",
 			})
-			c.limit, c.patience = time.Minute, 2*time.Minute
+			c.runner.Limit, c.runner.Patience = time.Minute, 2*time.Minute
 			if got := brief(c, parseObject(t, widget)); !strings.HasPrefix(got, "Unknown: ") || !strings.Contains(got, test.want) {
 				t.Errorf("%q, want Unknown with %q", got, test.want)
 			}
@@ -189,7 +189,7 @@ func TestTimeLimit(t *testing.T) {
 	c, _ := compileMap(t, map[string]string{
 		"resource.customizations.health.example.com_Widget": `while true do end`,
 	})
-	c.limit = time.Nanosecond
+	c.runner.Limit = time.Nanosecond
 	if got := brief(c, parseObject(t, widget)); got != "Unknown: the script takes longer than 1ns" {
 		t.Errorf("%q", got)
 	}
@@ -201,7 +201,7 @@ func TestStuckIsNotRunAgain(t *testing.T) {
 		"resource.customizations.useOpenLibs.example.com_Widget": "true",
 		"resource.customizations.health.example.com_Gadget":      "return {status = 'Healthy'}",
 	})
-	c.patience = 300 * time.Millisecond
+	c.runner.Patience = 300 * time.Millisecond
 	if got := brief(c, parseObject(t, widget)); !strings.Contains(got, "does not stop after 300ms") {
 		t.Errorf("%q", got)
 	}
@@ -213,7 +213,7 @@ func TestStuckIsNotRunAgain(t *testing.T) {
 		t.Errorf("another kind: %q", got)
 	}
 	// It goes on for some seconds, and is run again after them.
-	for deadline := time.Now().Add(5 * time.Minute); c.exact["example.com/Widget"].stuck.Load() > 0; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); c.exact["example.com/Widget"].program.Stuck(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("it does not end")
 		}

@@ -136,10 +136,18 @@ export interface KubeEvent {
   involvedObject?: ResourceRef;
 }
 
+export interface ResourceActionParam {
+  name: string;
+  value?: string;
+  default?: string;
+  type?: string;
+}
+
 export interface ResourceAction {
   name: string;
   displayName?: string;
   disabled?: boolean;
+  params?: ResourceActionParam[] | null;
 }
 
 export interface LogEntry {

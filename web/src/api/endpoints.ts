@@ -47,8 +47,11 @@ export const applications = {
   live: (key: AppKey, ref: belay.ResourceRef) => get<{ manifest: string }>(`${app(key)}/resource`, within(key, resource(ref))),
   actions: (key: AppKey, ref: belay.ResourceRef) =>
     get<{ actions?: argocd.ResourceAction[] | null }>(`${app(key)}/resource/actions`, within(key, resource(ref))),
-  act: (key: AppKey, ref: belay.ResourceRef, action: string) =>
-    call<unknown>('POST', `${app(key)}/resource/actions`, { params: within(key, resource(ref)), body: action }),
+  act: (key: AppKey, ref: belay.ResourceRef, action: string, params: { name: string; value: string }[]) =>
+    call<unknown>('POST', `${app(key)}/resource/actions/v2`, {
+      params: within(key),
+      body: { name: key.name, appNamespace: key.namespace, ...resource(ref), action, resourceActionParameters: params },
+    }),
   remove: (key: AppKey, ref: belay.ResourceRef) => call<unknown>('DELETE', `${app(key)}/resource`, { params: within(key, resource(ref)) }),
   terminate: (key: AppKey) => call<unknown>('DELETE', `${app(key)}/operation`, { params: within(key) }),
   patch: (key: AppKey, patch: unknown) =>

@@ -1,11 +1,10 @@
-package lua
+package script
 
 import (
 	"strings"
 	"sync"
 
 	lua "github.com/yuin/gopher-lua"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // maxText bounds what string.rep makes, in bytes.
@@ -38,6 +37,9 @@ type state struct {
 	*lua.LState
 	open    bool
 	globals *lua.LTable
+	// empty says of the tables of this run that were made of an object or a list what they are when nothing is in them, which
+	// Lua does not tell apart.
+	empty map[*lua.LTable]any
 }
 
 // newState offers what Argo CD does: the basic functions, table, and time and date of os; with open also string and math.
@@ -86,7 +88,8 @@ func (s *state) load(name string, open lua.LGFunction, only []string) {
 }
 
 // environment returns the global variables of one run. Libraries are copied, so that no script sees what another did to them.
-func (s *state) environment(obj *unstructured.Unstructured) *lua.LTable {
+func (s *state) environment(variables map[string]any) *lua.LTable {
+	s.empty = map[*lua.LTable]any{}
 	env := s.LState.NewTable()
 	s.globals.ForEach(func(key, value lua.LValue) {
 		if library, ok := value.(*lua.LTable); ok {
@@ -105,7 +108,9 @@ func (s *state) environment(obj *unstructured.Unstructured) *lua.LTable {
 		l.Push(library)
 		return 1
 	}))
-	env.RawSetString("obj", s.toLua(obj.Object))
+	for name, value := range variables {
+		env.RawSetString(name, s.toLua(value))
+	}
 	return env
 }
 
@@ -118,7 +123,7 @@ func rep(l *lua.LState) int {
 	return 1
 }
 
-// toLua copies a value of decoded JSON, so that a script cannot change the object.
+// toLua copies a value of decoded JSON, so that a script cannot change it.
 func (s *state) toLua(value any) lua.LValue {
 	switch v := value.(type) {
 	case bool:
@@ -136,12 +141,14 @@ func (s *state) toLua(value any) lua.LValue {
 		for _, item := range v {
 			table.Append(s.toLua(item))
 		}
+		s.empty[table] = []any{}
 		return table
 	case map[string]any:
 		table := s.LState.CreateTable(0, len(v))
 		for key, item := range v {
 			table.RawSetString(key, s.toLua(item))
 		}
+		s.empty[table] = map[string]any{}
 		return table
 	}
 	return lua.LNil
