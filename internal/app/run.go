@@ -54,6 +54,8 @@ type Config struct {
 	Workers int
 	// InFlight bounds the write requests under way to one cluster; 0 means 32.
 	InFlight int
+	// ReadOnly says that nothing is written to clusters, in no name.
+	ReadOnly bool
 	// AllowFile permits file:// repositories, for demonstrations and tests.
 	AllowFile bool
 	// PluginsDir holds definitions of config management plugins; empty switches plugins off.

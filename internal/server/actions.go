@@ -98,7 +98,7 @@ func (s *Server) RunResourceAction(ctx context.Context, q *ResourceActionRunRequ
 	if err != nil {
 		return nil, err
 	}
-	err = s.act(ctx, dest.Client, u, chosen, q)
+	err = s.act(ctx, dest, u, chosen, q)
 	s.Record(ctx, app, err, Activity{Kind: audit.KindAction, Text: "ran " + q.Action + " of " + object.RefOf(u).String()})
 	if err != nil {
 		return nil, err
@@ -106,10 +106,10 @@ func (s *Server) RunResourceAction(ctx context.Context, q *ResourceActionRunRequ
 	return &ApplicationResponse{}, nil
 }
 
-func (s *Server) act(ctx context.Context, to client.Client, u *unstructured.Unstructured, chosen action, q *ResourceActionRunRequestV2) error {
+func (s *Server) act(ctx context.Context, to Destination, u *unstructured.Unstructured, chosen action, q *ResourceActionRunRequestV2) error {
 	if chosen.create != nil {
 		made := chosen.create(s.Now())
-		return objectFault(to.Create(ctx, made, client.FieldOwner("belay-server")), "create", object.RefOf(made))
+		return to.fault(to.Client.Create(ctx, made, client.FieldOwner("belay-server")), "create", object.RefOf(made))
 	}
 	params := map[string]string{}
 	for _, p := range q.ResourceActionParameters {
@@ -123,7 +123,7 @@ func (s *Server) act(ctx context.Context, to client.Client, u *unstructured.Unst
 	if err != nil {
 		return fmt.Errorf("encode patch of %s: %w", object.RefOf(u), err)
 	}
-	return objectFault(to.Patch(ctx, u, client.RawPatch(types.MergePatchType, text), client.FieldOwner("belay-server")), q.Action, object.RefOf(u))
+	return to.fault(to.Client.Patch(ctx, u, client.RawPatch(types.MergePatchType, text), client.FieldOwner("belay-server")), q.Action, object.RefOf(u))
 }
 
 // ResourceActionRunRequest is of Application.RunResourceAction, which has no parameters: the body is the action.
