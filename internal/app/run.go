@@ -54,7 +54,7 @@ type Config struct {
 	Workers int
 	// InFlight bounds the write requests under way to one cluster; 0 means 32.
 	InFlight int
-	// ReadOnly says that nothing is written to clusters, in no name.
+	// ReadOnly says that clusters are read, and asked for dry-runs, in the name of whoever runs this, whatever impersonation says.
 	ReadOnly bool
 	// AllowFile permits file:// repositories, for demonstrations and tests.
 	AllowFile bool
