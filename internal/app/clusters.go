@@ -13,7 +13,9 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/apply"
 	"github.com/belaycd/belay/internal/apply/ssa"
+	"github.com/belaycd/belay/internal/diff"
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/live"
 	"github.com/belaycd/belay/internal/object"
@@ -34,6 +36,8 @@ type clusters struct {
 type destination struct {
 	reconcile.Destination
 	cluster *live.Cluster
+	// names are the clients that act in other names.
+	names *names
 }
 
 func newClusters(cfg Config, env *environment) *clusters {
@@ -70,13 +74,21 @@ func (c *clusters) run(ctx context.Context) error {
 
 // Destination implements reconcile.Destinations.
 func (c *clusters) Destination(ctx context.Context, d v1alpha1.ApplicationDestination) (*reconcile.Destination, error) {
+	found, err := c.find(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	return &found.Destination, nil
+}
+
+func (c *clusters) find(ctx context.Context, d v1alpha1.ApplicationDestination) (*destination, error) {
 	select {
 	case <-c.ready:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 	if d.Server == v1alpha1.InClusterServer || d.Name == v1alpha1.InClusterName {
-		return &c.local.Destination, nil
+		return c.local, nil
 	}
 	which := d.Server
 	if which == "" {
@@ -87,7 +99,7 @@ func (c *clusters) Destination(ctx context.Context, d v1alpha1.ApplicationDestin
 			continue
 		}
 		if known.Server == v1alpha1.InClusterServer {
-			return &c.local.Destination, nil
+			return c.local, nil
 		}
 		// Not NotFound: what runs there is not gone, and a deletion must not pass it over.
 		return nil, fault.New(fault.Invalid, "destination cluster %q is registered, but this version of Belay deploys to its own cluster only (%s or name %s)",
@@ -107,10 +119,25 @@ func newDestination(cfg Config, env *environment, rc *rest.Config, server, name 
 		return nil, fmt.Errorf("connect to cluster %s: %w", server, err)
 	}
 	w := ssa.New(client, kinds{cluster}, cluster, cfg.InFlight)
-	return &destination{
+	out := &destination{
 		cluster:     cluster,
 		Destination: reconcile.Destination{Server: server, Name: name, Cluster: cluster, Writer: w, Predictor: w},
-	}, nil
+	}
+	if cfg.ReadOnly {
+		return out, nil
+	}
+	if out.names, err = newNames(rc); err != nil {
+		return nil, fmt.Errorf("connect to cluster %s: %w", server, err)
+	}
+	out.As = func(user string) (apply.Writer, diff.Predictor, error) {
+		c, err := out.names.writer(user)
+		if err != nil {
+			return nil, nil, err
+		}
+		as := w.As(user, c)
+		return as, as, nil
+	}
+	return out, nil
 }
 
 // kinds adapts the watch cache's catalogue for the writer.

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/apply"
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/object"
 	"github.com/belaycd/belay/internal/reconcile"
@@ -98,18 +99,51 @@ func (e *engine) Commit(ctx context.Context, src v1alpha1.ApplicationSource, pro
 
 // Destination implements server.Engine.
 func (e *engine) Destination(ctx context.Context, app *v1alpha1.Application) (server.Destination, error) {
-	d, err := e.clusters.Destination(ctx, app.Spec.Destination)
+	d, user, err := e.as(ctx, app)
 	if err != nil {
 		return server.Destination{}, err
 	}
-	return server.Destination{Server: d.Server, Name: d.Name, Client: e.direct, Pods: e.pods.CoreV1()}, nil
+	out := server.Destination{Server: d.Server, Name: d.Name, User: user, Client: e.direct, Pods: e.pods.CoreV1()}
+	if user != "" {
+		objects, pods, err := d.names.caller(user, e.direct.RESTMapper())
+		if err != nil {
+			return server.Destination{}, err
+		}
+		out.Client, out.Pods = objects, pods.CoreV1()
+	}
+	return out, nil
+}
+
+// as finds the destination of an application, and as whom people act there through the API server, as in Argo CD 3.5: "" for
+// Belay itself.
+func (e *engine) as(ctx context.Context, app *v1alpha1.Application) (*destination, string, error) {
+	d, err := e.clusters.find(ctx, app.Spec.Destination)
+	if err != nil {
+		return nil, "", err
+	}
+	config := e.env.Config()
+	if !config.Impersonation.Enabled {
+		return d, "", nil
+	}
+	project, err := e.env.Project(ctx, app.Spec.ProjectName())
+	if err != nil {
+		return nil, "", err
+	}
+	user, err := reconcile.Account(reconcile.Request{App: app, Project: project, Config: config}, d.Server)
+	return d, user, err
 }
 
 // Live implements server.Engine.
 func (e *engine) Live(ctx context.Context, app *v1alpha1.Application, ref object.Ref, version string) (*unstructured.Unstructured, error) {
-	d, err := e.clusters.Destination(ctx, app.Spec.Destination)
+	d, user, err := e.as(ctx, app)
 	if err != nil {
 		return nil, err
+	}
+	from := e.direct
+	if user != "" {
+		if from, _, err = d.names.caller(user, e.direct.RESTMapper()); err != nil {
+			return nil, err
+		}
 	}
 	if version == "" {
 		k, ok := d.Cluster.Kind(ref.GroupKind(), "")
@@ -120,8 +154,12 @@ func (e *engine) Live(ctx context.Context, app *v1alpha1.Application, ref object
 	}
 	u := &unstructured.Unstructured{}
 	u.SetGroupVersionKind(schema.GroupVersionKind{Group: ref.Group, Version: version, Kind: ref.Kind})
-	if err := e.direct.Get(ctx, client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}, u); err != nil {
-		return nil, fault.As(readKind(err), fmt.Errorf("get %s: %w", ref, err))
+	if err := from.Get(ctx, client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}, u); err != nil {
+		right := ""
+		if user != "" && apierrors.IsForbidden(err) {
+			right = apply.MissingRight(user, err.Error())
+		}
+		return nil, fault.As(readKind(err), fmt.Errorf("get %s: %w%s", ref, err, right))
 	}
 	u.SetManagedFields(nil)
 	return u, nil

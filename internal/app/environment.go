@@ -9,7 +9,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -19,10 +18,8 @@ import (
 	"github.com/belaycd/belay/internal/controller"
 	"github.com/belaycd/belay/internal/health/lua"
 	"github.com/belaycd/belay/internal/object"
-	"github.com/belaycd/belay/internal/project"
 	"github.com/belaycd/belay/internal/reconcile"
 	"github.com/belaycd/belay/internal/remote"
-	"github.com/belaycd/belay/internal/render"
 	"github.com/belaycd/belay/internal/settings"
 	"github.com/belaycd/belay/internal/source/git"
 	"github.com/belaycd/belay/internal/source/registry"
@@ -151,6 +148,7 @@ func reconcileConfig(cfg Config, s *settings.Settings, maps map[string]map[strin
 		Render:              s.Render,
 		SelfHeal:            reconcile.Backoff{Base: s.Controller.SelfHealBackoff, Max: s.Controller.SelfHealBackoffCap, Factor: s.Controller.SelfHealBackoffFactor},
 		SyncTimeout:         s.Controller.SyncTimeout,
+		Impersonation:       s.Impersonation,
 		Excluded: func(group, kind string) bool {
 			return s.Resources.Excluded(group, kind, v1alpha1.InClusterServer)
 		},
@@ -209,55 +207,6 @@ func (e *environment) Access(repoURL, project string) (registry.Access, error) {
 	}, nil
 }
 
-// Project implements controller.Environment.
-func (e *environment) Project(ctx context.Context, name string) (reconcile.Permissions, error) {
-	var p v1alpha1.AppProject
-	err := e.client.Get(ctx, client.ObjectKey{Namespace: e.cfg.Namespace, Name: name}, &p)
-	switch {
-	case apierrors.IsNotFound(err) && name == v1alpha1.DefaultProjectName:
-		p = *project.Default(e.cfg.Namespace)
-	case apierrors.IsNotFound(err):
-		return nil, nil
-	case err != nil:
-		return nil, err
-	}
-	return guarded{Project: project.New(&p), settings: &e.current.Load().settings, plugins: e.cfg.PluginsDir != ""}, nil
-}
-
-// guarded is a project that also refuses what system settings demand and this version does not do: going on would
-// permit more than the settings say.
-type guarded struct {
-	*project.Project
-	settings *settings.Settings
-	plugins  bool // switched on
-}
-
-// Validate implements reconcile.Permissions.
-func (g guarded) Validate(app *v1alpha1.Application) []v1alpha1.ApplicationCondition {
-	out := g.Project.Validate(app)
-	refuse := func(key string) {
-		out = append(out, v1alpha1.ApplicationCondition{
-			Type:    v1alpha1.ConditionComparisonError,
-			Message: fmt.Sprintf("%s in ConfigMap %s is not acted on by this version of Belay, and going on without it would permit more than it says; remove it to sync", key, settings.ConfigMapName),
-		})
-	}
-	for _, src := range app.Spec.GetSources() {
-		if src.Plugin != nil && !g.plugins {
-			out = append(out, v1alpha1.ApplicationCondition{
-				Type: v1alpha1.ConditionInvalidSpecError, Message: "spec.source.plugin: " + render.PluginsOff,
-			})
-			break
-		}
-	}
-	if g.settings.Impersonation {
-		refuse("application.sync.impersonation.enabled")
-	}
-	if slices.Contains(g.settings.Pending, "globalProjects") {
-		refuse("globalProjects")
-	}
-	return out
-}
-
 // watch follows projects, settings and Secrets, and asks for another look at what a change concerns.
 func (e *environment) watch(ctx context.Context, c cache.Cache, ctl *controller.Controller) error {
 	reload := make(chan struct{}, 1)
@@ -277,7 +226,8 @@ func (e *environment) watch(ctx context.Context, c cache.Cache, ctl *controller.
 		if !ok {
 			return
 		}
-		e.refresh(ctx, ctl, func(a *v1alpha1.Application) bool { return a.Spec.ProjectName() == p.Name })
+		all := e.current.Load().settings.IsGlobal(p.Name) // others take over from it
+		e.refresh(ctx, ctl, func(a *v1alpha1.Application) bool { return all || a.Spec.ProjectName() == p.Name })
 	})
 	if err != nil {
 		return err

@@ -33,7 +33,7 @@ import (
 func OpenPlanner(env []string, cacheDir, pluginsDir string) cli.PlannerFunc {
 	return func(ctx context.Context, conn *cli.Connection) (cli.Planner, error) {
 		cfg := Config{
-			REST: conn.Config, Namespace: conn.Namespace, CacheDir: cacheDir, PluginsDir: pluginsDir, Env: env, AllowFile: true,
+			REST: conn.Config, Namespace: conn.Namespace, CacheDir: cacheDir, PluginsDir: pluginsDir, Env: env, AllowFile: true, ReadOnly: true,
 			Log: slog.New(slog.DiscardHandler),
 		}
 		cfg.applyDefaults()

@@ -54,6 +54,8 @@ type Config struct {
 	Workers int
 	// InFlight bounds the write requests under way to one cluster; 0 means 32.
 	InFlight int
+	// ReadOnly says that clusters are read, and asked for dry-runs, in the name of whoever runs this, whatever impersonation says.
+	ReadOnly bool
 	// AllowFile permits file:// repositories, for demonstrations and tests.
 	AllowFile bool
 	// PluginsDir holds definitions of config management plugins; empty switches plugins off.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/object"
+	"github.com/belaycd/belay/internal/settings"
 	"github.com/belaycd/belay/internal/source"
 )
 
@@ -18,6 +19,8 @@ type Repository struct {
 	Units []*Unit
 	// Projects are the AppProjects that the repository defines, by name.
 	Projects map[string]*v1alpha1.AppProject
+	// Settings are what its ConfigMap argocd-cm says of projects, if it has one.
+	Settings settings.Settings
 	// KubeVersions are the versions of the clusters that it is for, such as 1.37, the first one foremost.
 	KubeVersions []string
 	// Config is what the team has set.

@@ -135,6 +135,8 @@ type Projects interface {
 	Project(ctx context.Context, name string) (*unstructured.Unstructured, error)
 	// ListProjects lists them by name.
 	ListProjects(ctx context.Context) ([]v1alpha1.AppProject, error)
+	// GlobalProjects are those that a project takes over from, in the order in which they count; one that does not exist is left out.
+	GlobalProjects(ctx context.Context, p *v1alpha1.AppProject) ([]*v1alpha1.AppProject, error)
 	// CreateProject creates one; ErrExists when there is one of that name.
 	CreateProject(ctx context.Context, p *unstructured.Unstructured) (*unstructured.Unstructured, error)
 	// DeleteProject deletes one.

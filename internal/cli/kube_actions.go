@@ -9,7 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -68,18 +67,19 @@ func (c *Connection) RunAction(
 // permits is the project of an application.
 func (c *Connection) permits(ctx context.Context, app *v1alpha1.Application) (*project.Project, error) {
 	name := app.Spec.ProjectName()
+	p := project.Default(c.Namespace)
 	raw, err := c.Project(ctx, name)
-	if errors.Is(err, ErrNoProject) && name == v1alpha1.DefaultProjectName {
-		return project.New(project.Default(c.Namespace)), nil
+	if err == nil {
+		p, err = typedProject(raw)
 	}
+	if err != nil && !(errors.Is(err, ErrNoProject) && name == v1alpha1.DefaultProjectName) {
+		return nil, fmt.Errorf("read project %s: %w", name, err)
+	}
+	globals, err := c.GlobalProjects(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	p := &v1alpha1.AppProject{}
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(raw.Object, p); err != nil {
-		return nil, fmt.Errorf("read project %s: %w", name, err)
-	}
-	return project.New(p), nil
+	return project.New(p).Inherit(globals...), nil
 }
 
 // kubeActions implements action.Cluster for an object that is known to be one of the application's.

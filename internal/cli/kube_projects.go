@@ -7,12 +7,14 @@ import (
 	"maps"
 	"sort"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/settings"
 )
 
 // Project implements Projects.
@@ -49,6 +51,31 @@ func (c *Connection) ListProjects(ctx context.Context) ([]v1alpha1.AppProject, e
 		list.Items[i].ManagedFields = nil
 	}
 	return list.Items, nil
+}
+
+// GlobalProjects implements Projects.
+func (c *Connection) GlobalProjects(ctx context.Context, p *v1alpha1.AppProject) ([]*v1alpha1.AppProject, error) {
+	rctx, cancel := c.request(ctx)
+	defer cancel()
+	var cm corev1.ConfigMap
+	err := c.Client.Get(rctx, appKey{Namespace: c.Namespace, Name: settings.ConfigMapName}, &cm)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("read from which projects %s takes over in ConfigMap %s/%s: %w", p.Name, c.Namespace, settings.ConfigMapName, err)
+	}
+	s, _ := settings.Parse(cm.Data, nil, nil) // problems are the controller's to tell
+	var out []*v1alpha1.AppProject
+	for _, name := range s.GlobalsOf(p) {
+		g := &v1alpha1.AppProject{}
+		err := c.Client.Get(rctx, appKey{Namespace: c.Namespace, Name: name}, g)
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("get project %s, which %s takes over from: %w", name, p.Name, err)
+		}
+		out = append(out, g)
+	}
+	return out, nil
 }
 
 // CreateProject implements Projects.

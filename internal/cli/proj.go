@@ -62,7 +62,11 @@ func (c *cli) projGet() *cobra.Command {
 				return err
 			}
 			if output == "wide" {
-				return printProject(c.Out, p)
+				globals, err := conn.GlobalProjects(cmd.Context(), p)
+				if err != nil {
+					return err
+				}
+				return printProject(c.Out, p, globals)
 			}
 			if output == "name" {
 				_, err := fmt.Fprintln(c.Out, p.Name)
@@ -161,10 +165,9 @@ func destinationWord(d v1alpha1.ApplicationDestination) string {
 	return server + "," + d.Namespace
 }
 
-// printProject prints all that a project says, a line for each value.
-func printProject(out io.Writer, p *v1alpha1.AppProject) error {
-	s := p.Spec
-	pairs := [][2]string{{"Name:", p.Name}, {"Description:", s.Description}}
+// printProject prints all that a project says, a line for each value, and what it takes over from global projects.
+func printProject(out io.Writer, p *v1alpha1.AppProject, globals []*v1alpha1.AppProject) error {
+	pairs := [][2]string{{"Name:", p.Name}, {"Description:", p.Spec.Description}}
 	add := func(name string, values []string) {
 		if len(values) == 0 {
 			values = []string{"<none>"}
@@ -176,40 +179,82 @@ func printProject(out io.Writer, p *v1alpha1.AppProject) error {
 			pairs = append(pairs, [2]string{name, mask.Text(v)})
 		}
 	}
-	var destinations, clusterAllow, clusterDeny, roles []string
-	for _, d := range s.Destinations {
-		destinations = append(destinations, destinationWord(d))
-	}
-	restriction := func(items []v1alpha1.ClusterResourceRestrictionItem) (words []string) {
-		for _, k := range items {
-			word := k.Group + "/" + k.Kind
-			if k.Name != "" {
-				word += "/" + k.Name
+	own := wordsOf(&p.Spec)
+	var names []string
+	for _, g := range globals {
+		names = append(names, g.Name)
+		from := wordsOf(&g.Spec)
+		for i := range own {
+			for _, value := range from[i] {
+				own[i] = append(own[i], value+" (of global project "+g.Name+")")
 			}
-			words = append(words, word)
 		}
-		return words
 	}
-	clusterAllow, clusterDeny = restriction(s.ClusterResourceWhitelist), restriction(s.ClusterResourceBlacklist)
-	for _, r := range s.Roles {
+	if names != nil {
+		add("Global Projects:", names)
+	}
+	if len(own[namespacedAllowed]) == 0 && p.Spec.NamespaceResourceWhitelist == nil {
+		own[namespacedAllowed] = []string{"*/*"} // no list allows all kinds, an empty one allows none
+	}
+	var roles, accounts []string
+	for _, r := range p.Spec.Roles {
 		roles = append(roles, fmt.Sprintf("%s (%d policies, %d groups)", r.Name, len(r.Policies), len(r.Groups)))
 	}
-	add("Destinations:", destinations)
-	add("Repositories:", s.SourceRepos)
-	add("Source Namespaces:", s.SourceNamespaces)
-	add("Cluster Allowed:", clusterAllow)
-	add("Cluster Denied:", clusterDeny)
-	add("Namespaced Allowed:", allowedKinds(s.NamespaceResourceWhitelist))
-	add("Namespaced Denied:", kindWords(s.NamespaceResourceBlacklist))
+	for _, a := range p.Spec.DestinationServiceAccounts {
+		accounts = append(accounts, fmt.Sprintf("%s,%s as %s", a.Server, a.Namespace, a.DefaultServiceAccount))
+	}
+	add("Destinations:", own[destinations])
+	if accounts != nil {
+		add("Service Accounts:", accounts)
+	}
+	add("Repositories:", own[repositories])
+	add("Source Namespaces:", p.Spec.SourceNamespaces)
+	add("Cluster Allowed:", own[clusterAllowed])
+	add("Cluster Denied:", own[clusterDenied])
+	add("Namespaced Allowed:", own[namespacedAllowed])
+	add("Namespaced Denied:", own[namespacedDenied])
 	add("Roles:", roles)
-	windows := make([]string, len(s.SyncWindows))
-	for i, w := range s.SyncWindows {
+	add("Sync Windows:", own[syncWindows])
+	return fields(out, pairs)
+}
+
+// What projects take over from each other.
+const (
+	destinations = iota
+	repositories
+	clusterAllowed
+	clusterDenied
+	namespacedAllowed
+	namespacedDenied
+	syncWindows
+	inheritedLists
+)
+
+// wordsOf are the lists of a project that others can take over.
+func wordsOf(s *v1alpha1.AppProjectSpec) (out [inheritedLists][]string) {
+	for _, d := range s.Destinations {
+		out[destinations] = append(out[destinations], destinationWord(d))
+	}
+	out[repositories] = slices.Clone(s.SourceRepos)
+	out[clusterAllowed], out[clusterDenied] = restrictionWords(s.ClusterResourceWhitelist), restrictionWords(s.ClusterResourceBlacklist)
+	out[namespacedAllowed], out[namespacedDenied] = kindWords(s.NamespaceResourceWhitelist), kindWords(s.NamespaceResourceBlacklist)
+	for _, w := range s.SyncWindows {
 		if w != nil {
-			windows[i] = w.Kind + ":" + w.Schedule + ":" + w.Duration
+			out[syncWindows] = append(out[syncWindows], w.Kind+":"+w.Schedule+":"+w.Duration)
 		}
 	}
-	add("Sync Windows:", slices.DeleteFunc(windows, func(s string) bool { return s == "" }))
-	return fields(out, pairs)
+	return out
+}
+
+func restrictionWords(items []v1alpha1.ClusterResourceRestrictionItem) (words []string) {
+	for _, k := range items {
+		word := k.Group + "/" + k.Kind
+		if k.Name != "" {
+			word += "/" + k.Name
+		}
+		words = append(words, word)
+	}
+	return words
 }
 
 func kindWords(kinds []metav1.GroupKind) []string {
@@ -218,12 +263,4 @@ func kindWords(kinds []metav1.GroupKind) []string {
 		words[i] = k.Group + "/" + k.Kind
 	}
 	return words
-}
-
-// allowedKinds tells no list, which allows all kinds, from an empty one, which allows none.
-func allowedKinds(kinds []metav1.GroupKind) []string {
-	if kinds == nil {
-		return []string{"*/*"}
-	}
-	return kindWords(kinds)
 }

@@ -55,7 +55,13 @@ func windowsFor(ctx context.Context, cp ControlPlane, app *v1alpha1.Application)
 	if err != nil && !(errors.Is(err, ErrNoProject) && app.Spec.ProjectName() == v1alpha1.DefaultProjectName) {
 		return project.Windows{}, err
 	}
-	return project.New(p).Windows(app), nil
+	var globals []*v1alpha1.AppProject
+	if p.Name != "" {
+		if globals, err = cp.GlobalProjects(ctx, p); err != nil {
+			return project.Windows{}, err
+		}
+	}
+	return project.New(p).Inherit(globals...).Windows(app), nil
 }
 
 // windowsOf judges the windows of an application's project. A project that cannot be read leaves the lines out; the rest

@@ -15,6 +15,7 @@ type pattern struct {
 	deny  bool   // begins with "!": matches says that the value is not denied
 	match func(string) bool
 	err   error
+	of    string // the global project that it is taken over from, "" for the project's own
 }
 
 // matches reports whether the pattern lets the value through.

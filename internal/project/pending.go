@@ -53,10 +53,6 @@ func pendingOfProject(spec *v1alpha1.AppProjectSpec) []pending {
 	if demandsSignatures(spec.SourceIntegrity) {
 		out = append(out, pending{"spec.sourceIntegrity", syncs, "signatures of commits are not verified"})
 	}
-	if len(spec.DestinationServiceAccounts) > 0 {
-		// Argo CD heeds them only when application.sync.impersonation.enabled is true.
-		out = append(out, pending{"spec.destinationServiceAccounts", nothing, "syncs run with the rights of the controller"})
-	}
 	return out
 }
 

@@ -4,6 +4,7 @@
 package project
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -32,17 +33,24 @@ type Project struct {
 	// onlyScoped limits destinations to clusters.
 	onlyScoped bool
 	clusters   []Cluster
-	windows    v1alpha1.SyncWindows
+	windows    []placedWindow
+	accounts   []account
 	pending    []pending
 	orphans    orphans
 }
 
-type destination struct{ server, name, namespace pattern }
+// destination is an entry of spec.destinations; at is where it stands.
+type destination struct {
+	server, name, namespace pattern
+	at                      string
+}
 
-// kindRule selects kinds, and objects of them by name when name is set.
+// kindRule selects kinds, and objects of them by name when name is set. Of is the global project that the rule is taken over
+// from, "" for the project's own.
 type kindRule struct {
 	group, kind pattern
 	name        *pattern
+	of          string
 }
 
 // New reads p, which is not kept. The clusters are those that are registered for this project only; they count when the
@@ -54,26 +62,41 @@ func New(p *v1alpha1.AppProject, clusters ...Cluster) *Project {
 		allNamespaced: spec.NamespaceResourceWhitelist == nil,
 		onlyScoped:    spec.PermitOnlyProjectScopedClusters,
 		clusters:      append([]Cluster(nil), clusters...),
-		windows:       spec.SyncWindows.DeepCopy(),
+		accounts:      accountsOf(spec.DestinationServiceAccounts),
 		pending:       pendingOfProject(spec),
 		orphans:       orphansOf(spec.OrphanedResources),
-	}
-	for _, repo := range spec.SourceRepos {
-		out.sources = append(out.sources, repoPattern(repo))
-	}
-	for _, d := range spec.Destinations {
-		out.destinations = append(out.destinations, destination{
-			server: negatable(d.Server), name: negatable(d.Name), namespace: negatable(d.Namespace),
-		})
 	}
 	for _, ns := range spec.SourceNamespaces {
 		out.sourceNamespaces = append(out.sourceNamespaces, globOrRegexp(ns))
 	}
-	out.clusterAllow = namedKinds(spec.ClusterResourceWhitelist)
-	out.clusterDeny = namedKinds(spec.ClusterResourceBlacklist)
-	out.namespaceAllow = kinds(spec.NamespaceResourceWhitelist)
-	out.namespaceDeny = kinds(spec.NamespaceResourceBlacklist)
+	out.add(p, "")
 	return out
+}
+
+// add takes the rules that projects take over from each other. Of names the global project that they are from, "" for the
+// project's own.
+func (p *Project) add(from *v1alpha1.AppProject, of string) {
+	spec := &from.Spec
+	for _, repo := range spec.SourceRepos {
+		rule := repoPattern(repo)
+		rule.of = of
+		p.sources = append(p.sources, rule)
+	}
+	for i, d := range spec.Destinations {
+		p.destinations = append(p.destinations, destination{
+			server: negatable(d.Server), name: negatable(d.Name), namespace: negatable(d.Namespace),
+			at: fmt.Sprintf("spec.destinations[%d]%s", i, ofGlobal(of)),
+		})
+	}
+	p.clusterAllow = append(p.clusterAllow, namedKinds(spec.ClusterResourceWhitelist, of)...)
+	p.clusterDeny = append(p.clusterDeny, namedKinds(spec.ClusterResourceBlacklist, of)...)
+	p.namespaceAllow = append(p.namespaceAllow, kinds(spec.NamespaceResourceWhitelist, of)...)
+	p.namespaceDeny = append(p.namespaceDeny, kinds(spec.NamespaceResourceBlacklist, of)...)
+	for i, w := range spec.SyncWindows {
+		if w != nil {
+			p.windows = append(p.windows, placedWindow{w.DeepCopy(), fmt.Sprintf("spec.syncWindows[%d] of AppProject %s", i, from.Name)})
+		}
+	}
 }
 
 // Default returns the project "default" as it is created when there is none: it allows everything.
@@ -105,7 +128,7 @@ func (p *Project) PermitsSource(repoURL string) error {
 		case matched && normal != "":
 			allowed = true
 		case r.deny:
-			return refuse(fmt.Sprintf("the rule %q in spec.sourceRepos refuses it%s", source.Redact(r.text), r.broken()))
+			return refuse(fmt.Sprintf("the rule %q in spec.sourceRepos%s refuses it%s", source.Redact(r.text), ofGlobal(r.of), r.broken()))
 		}
 	}
 	if allowed {
@@ -122,7 +145,7 @@ func (p *Project) PermitsDestination(server, name, namespace string) error {
 			orName(server, name), namespace, p.name, rule, p.name)
 	}
 	allowed := false
-	for i, d := range p.destinations {
+	for _, d := range p.destinations {
 		onServer := server != "" && d.server.matches(server)
 		onName := name != "" && d.name.matches(name)
 		inNamespace := d.namespace.matches(namespace)
@@ -130,7 +153,7 @@ func (p *Project) PermitsDestination(server, name, namespace string) error {
 		case (onServer || onName) && inNamespace:
 			allowed = true
 		case d.server.deny && !onServer, d.name.deny && !onName, d.namespace.deny && !inNamespace:
-			return refuse(fmt.Sprintf("the rule spec.destinations[%d] (%s) refuses it", i, d))
+			return refuse(fmt.Sprintf("the rule %s (%s) refuses it", d.at, d))
 		}
 	}
 	if !allowed {
@@ -170,7 +193,8 @@ func (p *Project) PermitsKind(group, kind, name, namespace string, namespaced bo
 	}
 	for _, r := range deny {
 		if r.matches(group, kind, name, true) {
-			return refuse(fmt.Sprintf("the rule %s in %sBlacklist refuses it; remove the object or change that rule in AppProject %s", r, lists, p.name))
+			return refuse(fmt.Sprintf("the rule %s in %sBlacklist%s refuses it; remove the object or change that rule in AppProject %s",
+				r, lists, ofGlobal(r.of), cmp.Or(r.of, p.name)))
 		}
 	}
 	if namespaced && p.allNamespaced {
@@ -233,10 +257,10 @@ func (d destination) String() string {
 	return strings.Join(parts, ", ")
 }
 
-func namedKinds(items []v1alpha1.ClusterResourceRestrictionItem) []kindRule {
+func namedKinds(items []v1alpha1.ClusterResourceRestrictionItem, of string) []kindRule {
 	var out []kindRule
 	for _, item := range items {
-		r := kindRule{group: plain(item.Group, '/'), kind: plain(item.Kind, '/')}
+		r := kindRule{group: plain(item.Group, '/'), kind: plain(item.Kind, '/'), of: of}
 		if item.Name != "" {
 			name := plain(item.Name, '/')
 			r.name = &name
@@ -246,10 +270,10 @@ func namedKinds(items []v1alpha1.ClusterResourceRestrictionItem) []kindRule {
 	return out
 }
 
-func kinds(items []metav1.GroupKind) []kindRule {
+func kinds(items []metav1.GroupKind, of string) []kindRule {
 	var out []kindRule
 	for _, item := range items {
-		out = append(out, kindRule{group: plain(item.Group, '/'), kind: plain(item.Kind, '/')})
+		out = append(out, kindRule{group: plain(item.Group, '/'), kind: plain(item.Kind, '/'), of: of})
 	}
 	return out
 }

@@ -136,7 +136,7 @@ func TestRestrictionsFailClosed(t *testing.T) {
 		{"source integrity", `{sourceIntegrity: {git: {policies: [{repos: [{url: "*"}], gpg: {mode: strict, keys: [ABCD]}}]}}}`, []string{"ComparisonError: spec.sourceIntegrity"}},
 		{"source integrity without mode", `{sourceIntegrity: {git: {policies: [{repos: [{url: "*"}]}]}}}`, []string{"ComparisonError: spec.sourceIntegrity"}},
 		{"source integrity that asks for nothing", `{sourceIntegrity: {git: {policies: [{repos: [{url: "*"}], gpg: {mode: none}}]}}}`, nil},
-		{"harmless fields", `{destinationServiceAccounts: [{server: a, defaultServiceAccount: b}], orphanedResources: {}}`, []string{"SpecWarning: AppProject shop yet: spec.destinationServiceAccounts (syncs run with the rights of the controller)"}},
+		{"harmless fields", `{destinationServiceAccounts: [{server: a, defaultServiceAccount: b}], orphanedResources: {}}`, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			check(t, parse(t, c.spec).Validate(valid()), c.want)

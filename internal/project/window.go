@@ -29,6 +29,12 @@ type Windows struct {
 	invalid error // about the first window that cannot be read
 }
 
+// placedWindow is a window and where it stands.
+type placedWindow struct {
+	*v1alpha1.SyncWindow
+	at string
+}
+
 type window struct {
 	*v1alpha1.SyncWindow
 	calendar calendar
@@ -37,10 +43,8 @@ type window struct {
 // Windows returns the windows of the project that concern the application.
 func (p *Project) Windows(app *v1alpha1.Application) Windows {
 	out := Windows{project: p.name}
-	for i, w := range p.windows {
-		if w == nil {
-			continue
-		}
+	for _, placed := range p.windows {
+		w := placed.SyncWindow
 		concerned, err := covers(w, app)
 		if !concerned && err == nil {
 			continue
@@ -53,7 +57,7 @@ func (p *Project) Windows(app *v1alpha1.Application) Windows {
 			err = fmt.Errorf("more than %d windows concern the application", maxWindows)
 		}
 		if err != nil && out.invalid == nil {
-			out.invalid = fmt.Errorf("spec.syncWindows[%d] of AppProject %s (%s): %w", i, p.name, clip(Describe(w)), err)
+			out.invalid = fmt.Errorf("%s (%s): %w", placed.at, clip(Describe(w)), err)
 		}
 		if len(out.list) == maxWindows {
 			return out

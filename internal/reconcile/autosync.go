@@ -38,7 +38,7 @@ func (r *Reconciler) gate(ctx context.Context, s *run) error {
 		}
 	}
 	d := s.decideAutoSync()
-	if d.operation == nil || !r.windows(s, project.Sync{}).Allowed {
+	if d.operation == nil || s.nobody != nil || !r.windows(s, project.Sync{}).Allowed {
 		return nil
 	}
 	if len(d.heal) > 0 {

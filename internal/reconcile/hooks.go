@@ -72,7 +72,7 @@ func (r *Reconciler) seeHooks(ctx context.Context, s *run) (found bool, err erro
 		return false, nil
 	}
 	if s.dest == nil {
-		if s.dest, err = r.Destinations.Destination(ctx, s.app.Spec.Destination); err != nil {
+		if s.dest, err = r.destination(ctx, s); err != nil {
 			return true, err
 		}
 	}

@@ -73,6 +73,10 @@ func (r *Reconciler) operate(ctx context.Context, s *run, barrier string) (stepp
 		r.failed(ctx, s, v1alpha1.OperationError, barrier)
 		return false
 	}
+	if s.nobody != nil {
+		r.failed(ctx, s, v1alpha1.OperationError, s.nobody.Error())
+		return false
+	}
 	if shared, ok := s.sharedResource(); ok && s.state.Operation.Sync.SyncOptions.Has("FailOnSharedResource=true") {
 		r.failed(ctx, s, v1alpha1.OperationFailed, "Shared resource found: "+shared)
 		return false

@@ -20,6 +20,7 @@ import (
 	"github.com/belaycd/belay/internal/object"
 	"github.com/belaycd/belay/internal/project"
 	"github.com/belaycd/belay/internal/render"
+	"github.com/belaycd/belay/internal/settings"
 	"github.com/belaycd/belay/internal/source"
 )
 
@@ -44,6 +45,8 @@ type Destination struct {
 	Cluster   Cluster
 	Writer    apply.Writer
 	Predictor diff.Predictor
+	// As gives a writer, and its predictor, that act in the name of a user; nil where nothing is written.
+	As func(user string) (apply.Writer, diff.Predictor, error)
 }
 
 // Destinations finds clusters. NotFound means that no cluster of that address or name is registered.
@@ -65,6 +68,8 @@ type Permissions interface {
 	PermitsKind(group, kind, name, namespace string, namespaced bool) error
 	// Window says whether the sync windows permit a sync of the application now.
 	Window(app *v1alpha1.Application, sync project.Sync, now time.Time) project.Verdict
+	// ServiceAccount returns the user as whom applications with that destination are written. NotFound means that none is named.
+	ServiceAccount(server, namespace, appNamespace string) (user string, err error)
 	// WarnsOfOrphans asks for a warning of objects that no application owns, IsOrphan whether one of them counts.
 	WarnsOfOrphans() bool
 	IsOrphan(group, kind, namespace, name string) bool
@@ -78,6 +83,8 @@ type Config struct {
 	Rules    diff.Rules
 	RulesErr error
 	Render   render.Options
+	// Impersonation says whether destinations are written as the project's service accounts.
+	Impersonation settings.Impersonation
 	// SelfHeal says how self-heal slows down when somebody keeps fighting it.
 	SelfHeal Backoff
 	// SyncTimeout ends an operation that takes longer; 0 means never.

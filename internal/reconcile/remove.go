@@ -49,7 +49,7 @@ func (r *Reconciler) removeNext(ctx context.Context, s *run) (waiting string, er
 	if !cascade && !slices.ContainsFunc(s.app.Finalizers, ofHooks) {
 		return "", nil
 	}
-	dest, err := r.Destinations.Destination(ctx, s.app.Spec.Destination)
+	dest, err := r.destination(ctx, s)
 	if fault.Is(err, fault.NotFound) {
 		s.dropFinalizers()
 		s.app.Finalizers = slices.DeleteFunc(s.app.Finalizers, ofHooks)
@@ -134,6 +134,9 @@ func (r *Reconciler) removeObjects(ctx context.Context, s *run, propagation stri
 	if len(left) == 0 {
 		s.dropFinalizers()
 		return nil
+	}
+	if s.nobody != nil {
+		return s.nobody
 	}
 	if waiting := unconfirmed(left, s.app); waiting != "" {
 		s.condition(v1alpha1.ConditionDeletionError, "%s", waiting)

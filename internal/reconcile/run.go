@@ -28,7 +28,10 @@ type run struct {
 	name string                // the name that tracking uses
 	now  metav1.Time
 
-	dest     *Destination
+	dest *Destination
+	// user is as whom dest is written, "" for Belay itself; nobody is why it cannot be written at all.
+	user     string
+	nobody   error
 	origin   origin // what the application follows; its revisions are known once they are resolved
 	desired  desired
 	rules    diff.Rules
@@ -94,12 +97,18 @@ func (r *Reconciler) permit(ctx context.Context, s *run) error {
 	if err := s.origin.permit(s.Project); err != nil {
 		return err
 	}
-	dest, err := r.Destinations.Destination(ctx, spec.Destination)
+	dest, err := r.destination(ctx, s)
 	if err != nil {
 		return err
 	}
 	s.dest = dest
-	return s.Project.PermitsDestination(dest.Server, dest.Name, spec.Destination.Namespace)
+	if err := s.Project.PermitsDestination(dest.Server, dest.Name, spec.Destination.Namespace); err != nil {
+		return err
+	}
+	if s.nobody != nil {
+		s.condition(v1alpha1.ConditionSyncError, "no sync starts: %s", s.nobody)
+	}
+	return nil
 }
 
 // errInvalidSpec says that conditions tell already what is wrong with the spec. Only a change of it can help, so that
@@ -194,7 +203,7 @@ func (s *run) prepare(ctx context.Context) error {
 	}
 	rules.Migrates = s.app.Annotations[v1alpha1.AnnotationMigrationManager]
 	s.rules = rules
-	s.Memory.reset(object.Hash([]any{s.app.Spec.IgnoreDifferences, rules.NoValidate, rules.NoAdoption, rules.Migrates, rules.Mutations, s.app.Spec.Destination, s.Config.Version}))
+	s.Memory.reset(object.Hash([]any{s.app.Spec.IgnoreDifferences, rules.NoValidate, rules.NoAdoption, rules.Migrates, rules.Mutations, s.app.Spec.Destination, s.user, s.Config.Version}))
 	if s.Refresh == v1alpha1.RefreshHard {
 		s.Memory.forgetVerdicts() // a webhook or a policy may have changed since
 	}

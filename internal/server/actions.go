@@ -21,7 +21,6 @@ import (
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/mask"
 	"github.com/belaycd/belay/internal/object"
-	"github.com/belaycd/belay/internal/project"
 	"github.com/belaycd/belay/internal/settings"
 )
 
@@ -167,9 +166,13 @@ func (s *Server) act(ctx context.Context, app *v1alpha1.Application, q action.Re
 	if err != nil {
 		return action.Outcome{}, err
 	}
-	q.Project, q.Server, q.ServerName = project.New(p), dest.Server, dest.Name
+	permitted, err := s.permissions(ctx, p)
+	if err != nil {
+		return action.Outcome{}, err
+	}
+	q.Project, q.Server, q.ServerName = permitted, dest.Server, dest.Name
 	q.Masked, q.Now = s.Engine.MaskedAnnotations(), s.Now
-	return set.Run(ctx, actionCluster{s, app, dest.Client}, q)
+	return set.Run(ctx, actionCluster{s, app, dest}, q)
 }
 
 // ResourceActionRunRequest is of Application.RunResourceAction, which has no parameters: the body is the action.
@@ -219,7 +222,7 @@ func (s *Server) actionSet(ctx context.Context) (*action.Set, error) {
 type actionCluster struct {
 	server *Server
 	app    *v1alpha1.Application
-	client client.Client
+	dest   Destination
 }
 
 func (c actionCluster) Object(ctx context.Context, ref object.Ref, version string) (*unstructured.Unstructured, error) {
@@ -229,7 +232,7 @@ func (c actionCluster) Object(ctx context.Context, ref object.Ref, version strin
 func (c actionCluster) Namespaced(kind schema.GroupVersionKind) (bool, error) {
 	u := &unstructured.Unstructured{}
 	u.SetGroupVersionKind(kind)
-	namespaced, err := c.client.IsObjectNamespaced(u)
+	namespaced, err := c.dest.Client.IsObjectNamespaced(u)
 	if meta.IsNoMatchError(err) {
 		return false, fault.New(fault.Invalid, "the cluster has no kind %s in %s", kind.Kind, kind.GroupVersion())
 	}
@@ -243,13 +246,13 @@ func (c actionCluster) PatchObject(ctx context.Context, u *unstructured.Unstruct
 		if o.DryRun {
 			options = append(options, client.DryRunAll)
 		}
-		return objectFault(c.client.Status().Patch(ctx, u, merge, options...), "patch the status of", ref)
+		return c.dest.fault(c.dest.Client.Status().Patch(ctx, u, merge, options...), "patch the status of", ref)
 	}
 	options := []client.PatchOption{client.FieldOwner("belay-server")}
 	if o.DryRun {
 		options = append(options, client.DryRunAll)
 	}
-	return objectFault(c.client.Patch(ctx, u, merge, options...), "patch", ref)
+	return c.dest.fault(c.dest.Client.Patch(ctx, u, merge, options...), "patch", ref)
 }
 
 func (c actionCluster) CreateObject(ctx context.Context, u *unstructured.Unstructured, o action.WriteOptions) error {
@@ -257,5 +260,5 @@ func (c actionCluster) CreateObject(ctx context.Context, u *unstructured.Unstruc
 	if o.DryRun {
 		options = append(options, client.DryRunAll)
 	}
-	return objectFault(c.client.Create(ctx, u, options...), "create", object.RefOf(u))
+	return c.dest.fault(c.dest.Client.Create(ctx, u, options...), "create", object.RefOf(u))
 }

@@ -254,18 +254,21 @@ func (s *Server) validate(ctx context.Context, app *v1alpha1.Application) error 
 		return err
 	}
 	clusters, _ := settings.NewClusters(secrets) // problems of Secrets are shown with the clusters
-	return s.permitSpec(app, p, clusters)
+	return s.permitSpec(ctx, app, p, clusters)
 }
 
 // permitSpec judges an application by its own fields and by its project.
-func (s *Server) permitSpec(app *v1alpha1.Application, p *v1alpha1.AppProject, clusters []settings.Cluster) error {
+func (s *Server) permitSpec(ctx context.Context, app *v1alpha1.Application, p *v1alpha1.AppProject, clusters []settings.Cluster) error {
 	var own []project.Cluster
 	for _, c := range clusters {
 		if c.Project == p.Name {
 			own = append(own, project.Cluster{Server: c.Server, Name: c.Name})
 		}
 	}
-	judge := project.New(p, own...)
+	judge, err := s.permissions(ctx, p, own...)
+	if err != nil {
+		return err
+	}
 	var texts []string
 	for _, c := range project.ValidateSpec(app) {
 		if c.Type == v1alpha1.ConditionInvalidSpecError {

@@ -43,6 +43,8 @@ type Preview struct {
 // Destination is the cluster of an application, for what no watch cache has.
 type Destination struct {
 	Server, Name string
+	// User is in whose name Client and Pods act; "" for Belay itself.
+	User string
 	// Client reads and writes objects of any kind.
 	Client client.WithWatch
 	// Pods reads logs.

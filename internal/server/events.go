@@ -43,7 +43,8 @@ func (s *Server) ListResourceEvents(ctx context.Context, q *ApplicationResourceE
 	if err != nil {
 		return nil, err
 	}
-	return s.eventsOf(ctx, dest.Client, nodes[at].Ref.Namespace, client.MatchingFields{"involvedObject.uid": nodes[at].UID})
+	list, err := s.eventsOf(ctx, dest.Client, nodes[at].Ref.Namespace, client.MatchingFields{"involvedObject.uid": nodes[at].UID})
+	return list, dest.explained(err)
 }
 
 func (s *Server) eventsOf(ctx context.Context, from client.Reader, namespace string, fields client.MatchingFields) (*corev1.EventList, error) {

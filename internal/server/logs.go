@@ -101,7 +101,7 @@ func (l *logSink) readAll(ctx context.Context, dest Destination, pods []object.R
 		group.Go(func() error {
 			in, err := dest.Pods.Pods(pod.Namespace).GetLogs(pod.Name, options).Stream(ctx)
 			if err != nil {
-				return kubeFault(err, "read log of pod %s/%s", pod.Namespace, pod.Name)
+				return kubeFault(dest.explained(err), "read log of pod %s/%s", pod.Namespace, pod.Name)
 			}
 			defer in.Close()
 			return l.read(in, pod.Name)

@@ -99,8 +99,8 @@ func (s *Server) project(ctx context.Context, from client.Reader, name, action s
 	return p, nil
 }
 
-// GetDetailedProject returns a project with the repositories and clusters that are registered for it. Global projects are not
-// acted on, so that there are none.
+// GetDetailedProject returns a project with what it takes over from global projects, and with the repositories and clusters that
+// are registered for it.
 func (s *Server) GetDetailedProject(ctx context.Context, q *ProjectQuery) (*DetailedProjectsResponse, error) {
 	p, err := s.GetProject(ctx, q)
 	if err != nil {
@@ -114,7 +114,11 @@ func (s *Server) GetDetailedProject(ctx context.Context, q *ProjectQuery) (*Deta
 	if err != nil {
 		return nil, err
 	}
-	out := &DetailedProjectsResponse{Project: p}
+	globals, err := s.globalsOf(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	out := &DetailedProjectsResponse{Project: project.Merge(p, globals...), GlobalProjects: globals}
 	for i := range repos.Items {
 		if repos.Items[i].Project == p.Name {
 			out.Repositories = append(out.Repositories, &repos.Items[i])
@@ -128,12 +132,46 @@ func (s *Server) GetDetailedProject(ctx context.Context, q *ProjectQuery) (*Deta
 	return out, nil
 }
 
-// GetGlobalProjects returns the projects that a project takes over from: none, because they are not acted on.
+// GetGlobalProjects returns the projects that a project takes over from, in the order in which they count.
 func (s *Server) GetGlobalProjects(ctx context.Context, q *ProjectQuery) (*GlobalProjectsResponse, error) {
-	if _, err := s.GetProject(ctx, q); err != nil {
+	p, err := s.GetProject(ctx, q)
+	if err != nil {
 		return nil, err
 	}
-	return &GlobalProjectsResponse{}, nil
+	globals, err := s.globalsOf(ctx, p)
+	return &GlobalProjectsResponse{Items: globals}, err
+}
+
+// globalsOf reads the projects that p takes over from. One that does not exist is left out: the controller, which syncs nothing
+// then, tells of it.
+func (s *Server) globalsOf(ctx context.Context, p *v1alpha1.AppProject) ([]*v1alpha1.AppProject, error) {
+	conf, _, err := s.settings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []*v1alpha1.AppProject
+	for _, name := range conf.GlobalsOf(p) {
+		g := &v1alpha1.AppProject{}
+		err := s.Client.Get(ctx, client.ObjectKey{Namespace: s.Namespace, Name: name}, g)
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return nil, kubeFault(err, "read project %s, which %s takes over from", name, p.Name)
+		}
+		g.ManagedFields = nil
+		out = append(out, g)
+	}
+	return out, nil
+}
+
+// permissions are what a project permits, by itself and by what it takes over. The clusters are those of its own.
+func (s *Server) permissions(ctx context.Context, p *v1alpha1.AppProject, clusters ...project.Cluster) (*project.Project, error) {
+	globals, err := s.globalsOf(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return project.New(p, clusters...).Inherit(globals...), nil
 }
 
 // GetSyncWindowsState returns the windows of a project that are open now.
@@ -306,8 +344,8 @@ func (s *Server) DeleteProject(ctx context.Context, q *ProjectQuery) (out *Empty
 	return &EmptyResponse{}, nil
 }
 
-// checkProject refuses what the roles and windows of a project must not be: policies for others than its own roles and
-// applications, and windows that cannot be read.
+// checkProject refuses what the roles, windows and service accounts of a project must not be: policies for others than its own
+// roles and applications, and what cannot be read.
 func checkProject(p *v1alpha1.AppProject) error {
 	roles := map[string]bool{}
 	for _, role := range p.Spec.Roles {
@@ -328,6 +366,9 @@ func checkProject(p *v1alpha1.AppProject) error {
 		if err := project.CheckWindow(w); err != nil {
 			return fault.New(fault.Invalid, "project %s: window %s: %w", p.Name, project.Describe(w), err)
 		}
+	}
+	if err := project.CheckServiceAccounts(p.Spec.DestinationServiceAccounts); err != nil {
+		return fault.New(fault.Invalid, "project %s: %w", p.Name, err)
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/apply"
 	"github.com/belaycd/belay/internal/audit"
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/object"
@@ -84,7 +85,7 @@ func (s *Server) PatchResource(ctx context.Context, q *ApplicationResourcePatchR
 	if err != nil {
 		return nil, err
 	}
-	err = objectFault(dest.Client.Patch(ctx, u, client.RawPatch(kind, []byte(q.Patch)), client.FieldOwner("belay-server")), "patch", q.ref())
+	err = dest.fault(dest.Client.Patch(ctx, u, client.RawPatch(kind, []byte(q.Patch)), client.FieldOwner("belay-server")), "patch", q.ref())
 	s.Record(ctx, app, err, Activity{Kind: audit.KindSettings, Text: "patched " + q.ref().String()})
 	if err != nil {
 		return nil, err
@@ -111,7 +112,7 @@ func (s *Server) DeleteResource(ctx context.Context, q *ApplicationResourceDelet
 	case q.Orphan:
 		options = append(options, client.PropagationPolicy(metav1.DeletePropagationOrphan))
 	}
-	err = objectFault(client.IgnoreNotFound(dest.Client.Delete(ctx, u, options...)), "delete", q.ref())
+	err = dest.fault(client.IgnoreNotFound(dest.Client.Delete(ctx, u, options...)), "delete", q.ref())
 	s.Record(ctx, app, err, Activity{Kind: audit.KindDelete, Text: "deleted " + q.ref().String()})
 	if err != nil {
 		return nil, err
@@ -193,12 +194,27 @@ func (s *Server) node(ctx context.Context, app *v1alpha1.Application, ref object
 	return nil, fault.New(fault.NotFound, "%s is no object of application %s in the cluster", ref, app.Name)
 }
 
-// objectFault gives the answer of a cluster its kind. What the cluster says about a Secret may repeat a value, and is left
-// out.
-func objectFault(err error, verb string, ref object.Ref) error {
+// fault gives the answer of the cluster about an object its kind. What the cluster says about a Secret may repeat a value, and is
+// left out.
+func (d Destination) fault(err error, verb string, ref object.Ref) error {
 	if err != nil && ref.Group == "" && ref.Kind == "Secret" {
 		kind := fault.KindOf(kubeFault(err, ""))
-		return fault.New(kind, "%s %s: %s", verb, ref, apierrors.ReasonForError(err))
+		return fault.New(kind, "%s %s: %s%s", verb, ref, apierrors.ReasonForError(err), d.missingRight(err))
 	}
-	return kubeFault(err, "%s %s", verb, ref)
+	return kubeFault(d.explained(err), "%s %s", verb, ref)
+}
+
+// explained is the answer of the cluster and, where it forbids something to the service account that asked, how that is given.
+func (d Destination) explained(err error) error {
+	if right := d.missingRight(err); right != "" {
+		return fmt.Errorf("%w%s", err, right)
+	}
+	return err
+}
+
+func (d Destination) missingRight(err error) string {
+	if d.User == "" || !apierrors.IsForbidden(err) {
+		return ""
+	}
+	return apply.MissingRight(d.User, err.Error())
 }

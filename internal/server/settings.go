@@ -67,7 +67,7 @@ func (s *Server) GetSettings(ctx context.Context, _ *SettingsQuery) (*Settings, 
 		out.TrackingMethod = string(object.ByAnnotation)
 	}
 	out.ControllerNamespace, out.AppsInAnyNamespaceEnabled = s.Namespace, len(conf.ApplicationNamespaces) > 0
-	out.ImpersonationEnabled = conf.Impersonation
+	out.ImpersonationEnabled = conf.Impersonation.Enabled
 	return out, nil
 }
 

@@ -278,7 +278,11 @@ func (s *Server) refuseWindow(ctx context.Context, app *v1alpha1.Application) er
 	if err != nil {
 		return err
 	}
-	return operation.Window(project.New(p).Windows(app), app, s.Now(), func(at time.Time) string { return at.UTC().Format(time.RFC3339) })
+	permitted, err := s.permissions(ctx, p)
+	if err != nil {
+		return err
+	}
+	return operation.Window(permitted.Windows(app), app, s.Now(), func(at time.Time) string { return at.UTC().Format(time.RFC3339) })
 }
 
 // position reads the position of one of n sources, counted from 1, as an index.

@@ -109,9 +109,22 @@ func (s *Server) windowsOf(ctx context.Context) (func(*v1alpha1.Application) str
 	if err := s.Client.List(ctx, &list, client.InNamespace(s.Namespace)); err != nil {
 		return nil, fault.New(fault.Transient, "list projects: %w", err)
 	}
-	projects := make(map[string]*project.Project, len(list.Items))
+	conf, _, err := s.settings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	byName := make(map[string]*v1alpha1.AppProject, len(list.Items))
 	for i := range list.Items {
-		projects[list.Items[i].Name] = project.New(&list.Items[i])
+		byName[list.Items[i].Name] = &list.Items[i]
+	}
+	projects := make(map[string]*project.Project, len(list.Items))
+	for name, p := range byName {
+		projects[name] = project.New(p)
+		for _, global := range conf.GlobalsOf(p) {
+			if g := byName[global]; g != nil {
+				projects[name] = projects[name].Inherit(g)
+			}
+		}
 	}
 	now := s.Now()
 	return func(app *v1alpha1.Application) string {
@@ -133,7 +146,11 @@ func (s *Server) window(ctx context.Context, app *v1alpha1.Application) (string,
 	case err != nil:
 		return "", fault.New(fault.Transient, "read project %s: %w", app.Spec.ProjectName(), err)
 	}
-	return windowText(project.New(&p).Window(app, project.Sync{Manual: true}, s.Now())), nil
+	permitted, err := s.permissions(ctx, &p)
+	if err != nil {
+		return "", err
+	}
+	return windowText(permitted.Window(app, project.Sync{Manual: true}, s.Now())), nil
 }
 
 func windowText(v project.Verdict) string {

@@ -11,7 +11,6 @@ import (
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/insight"
-	"github.com/belaycd/belay/internal/project"
 )
 
 // WhyQuery asks why an application is not as it should be.
@@ -30,7 +29,9 @@ func (s *Server) Why(ctx context.Context, q *WhyQuery) (*Why, error) {
 	in := insight.WhyInput{App: app, Now: s.Now(), ControlPlane: s.Namespace, Masked: s.Engine.MaskedAnnotations()}
 	var p v1alpha1.AppProject
 	if err := s.Client.Get(ctx, client.ObjectKey{Namespace: s.Namespace, Name: app.Spec.ProjectName()}, &p); err == nil {
-		in.Windows = project.New(&p).Windows(app)
+		if permitted, err := s.permissions(ctx, &p); err == nil {
+			in.Windows = permitted.Windows(app)
+		}
 	}
 	if app.Status.Sync.Status == v1alpha1.SyncStatusOutOfSync {
 		preview, err := s.Engine.Preview(ctx, app, nil, false)

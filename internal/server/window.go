@@ -38,6 +38,11 @@ func (s *Server) GetApplicationSyncWindows(ctx context.Context, q *ApplicationSy
 	if err != nil {
 		return nil, err
 	}
+	globals, err := s.globalsOf(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	p = project.Merge(p, globals...)
 	out := &ApplicationSyncWindowsResponse{}
 	for _, w := range p.Spec.SyncWindows {
 		if w == nil {

@@ -203,7 +203,7 @@ func splitKind(name string) (group, kind string, err error) {
 func readPending(config map[string]string, s *Settings) {
 	for _, key := range sortedKeys(config) {
 		switch {
-		case key == "globalProjects", key == "resource.respectRBAC",
+		case key == "resource.respectRBAC",
 			strings.HasPrefix(key, "kustomize.buildOptions."), strings.HasPrefix(key, "kustomize.path."), strings.HasPrefix(key, "kustomize.version."):
 			s.Pending = append(s.Pending, key)
 		}

@@ -56,6 +56,12 @@ func value[T any](r *reader, key string, dst *T, parse func(string) (T, error)) 
 	*dst = v
 }
 
+// knows reports whether a key has a value that could be read, now or the last time.
+func (r *reader) knows(key string) bool {
+	_, ok := r.good[r.name+"/"+key]
+	return ok
+}
+
 func (r *reader) problem(key string, err error) {
 	p := Problem{Object: "ConfigMap/" + r.name, Key: key, Reason: err.Error()}
 	p.Line, p.Reason = splitLine(p.Reason)

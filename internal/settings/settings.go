@@ -4,6 +4,7 @@ package settings
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/belaycd/belay/api/v1alpha1"
@@ -50,7 +51,9 @@ type Settings struct {
 	// URL is the address of the user interface.
 	URL string
 	// Impersonation makes syncs run as the service account that the project names.
-	Impersonation bool
+	Impersonation Impersonation
+	// GlobalProjects are the projects that others take over from; see GlobalsOf.
+	GlobalProjects []GlobalProject
 	// MaskedAnnotations of Secrets are shown as stars.
 	MaskedAnnotations []string
 
@@ -60,10 +63,26 @@ type Settings struct {
 
 	// Pending names the keys that are set and have no effect yet, sorted.
 	Pending []string
+	// Unread names the keys that restrict what may be deployed, and whose value cannot be read while there is none that last
+	// took: what they forbid is not known.
+	Unread []string
 
 	// good holds the texts that could be read last, by ConfigMap and key.
 	good map[string]string
 }
+
+// Impersonation is application.sync.impersonation.
+type Impersonation struct {
+	Enabled bool
+	// Enforced refuses what no service account is named for; otherwise it is done with the rights of Belay itself.
+	Enforced bool
+}
+
+// Keys of argocd-cm that restrict what may be deployed.
+const (
+	ImpersonationKey  = "application.sync.impersonation.enabled"
+	GlobalProjectsKey = "globalProjects"
+)
 
 // Compare is resource.compareoptions.
 type Compare struct {
@@ -107,6 +126,7 @@ func Default() Settings {
 		Jitter:         60 * time.Second,
 		Tracking:       object.Tracking{Method: object.ByAnnotation},
 		Resources:      Filter{exclusions: shippedExclusions()},
+		Impersonation:  Impersonation{Enforced: true},
 		Compare:        Compare{IgnoreStatus: IgnoreStatusOfAll, IgnoreDifferencesOnUpdates: true},
 		OCIMediaTypes: []string{
 			"application/vnd.oci.image.layer.v1.tar", "application/vnd.oci.image.layer.v1.tar+gzip",
@@ -152,6 +172,14 @@ func Parse(config, params map[string]string, last *Settings) (Settings, []Proble
 	readConfig(main, &out)
 	readCustomizations(main, &out)
 	readPending(config, &out)
+	for _, key := range []string{ImpersonationKey, GlobalProjectsKey} {
+		if _, set := config[key]; set && !main.knows(key) {
+			out.Unread = append(out.Unread, key)
+		}
+	}
+	if slices.Contains(out.Unread, ImpersonationKey) {
+		out.Impersonation.Enabled = true // the narrower of what may be meant
+	}
 	cmd := newReader(ParamsName, params, &out, last)
 	readParams(cmd, &out)
 	return out, sorted(append(main.problems, cmd.problems...))
@@ -173,7 +201,9 @@ func readConfig(r *reader, s *Settings) {
 	value(r, "kustomize.enable", &s.Render.DisableKustomize, disabled)
 	value(r, "jsonnet.enable", &s.Render.DisableJsonnet, disabled)
 	value(r, "url", &s.URL, webAddress)
-	value(r, "application.sync.impersonation.enabled", &s.Impersonation, boolean)
+	value(r, ImpersonationKey, &s.Impersonation.Enabled, boolean)
+	value(r, "application.sync.impersonation.enforced", &s.Impersonation.Enforced, boolean)
+	value(r, GlobalProjectsKey, &s.GlobalProjects, globalProjects)
 	value(r, "resource.sensitive.mask.annotations", &s.MaskedAnnotations, commaList)
 }
 

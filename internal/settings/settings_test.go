@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/object"
@@ -15,7 +16,17 @@ import (
 
 // visible compares settings without what only functions show.
 func visible() cmp.Option {
-	return cmp.Options{cmpopts.IgnoreUnexported(Settings{}, Filter{}), cmpopts.EquateEmpty()}
+	return cmp.Options{cmpopts.IgnoreUnexported(Settings{}, Filter{}), cmpopts.EquateEmpty(),
+		cmp.Comparer(func(a, b labels.Selector) bool { return a.String() == b.String() })}
+}
+
+func selector(t *testing.T, text string) labels.Selector {
+	t.Helper()
+	s, err := labels.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func texts(problems []Problem) []string {
@@ -47,6 +58,7 @@ func TestParse(t *testing.T) {
 		"jsonnet.enable":                                                "false",
 		"url":                                                           "https://belay.example.com/",
 		"application.sync.impersonation.enabled":                        "true",
+		"application.sync.impersonation.enforced":                       "false",
 		"resource.sensitive.mask.annotations":                           "a,b",
 		"resource.compareoptions":                                       "ignoreAggregatedRoles: true\nignoreResourceStatusField: crd\nignoreDifferencesOnResourceUpdates: false\n",
 		"resource.customizations.ignoreDifferences.all":                 "managedFieldsManagers: [kube-controller-manager]",
@@ -56,7 +68,7 @@ func TestParse(t *testing.T) {
 		"resource.customizations.ignoreResourceUpdates.apps_ReplicaSet": "jqPathExpressions: [.status]",
 		"resource.customizations.knownTypeFields.example.com_Widget":    "- field: spec.x\n  type: core/v1/PodSpec",
 		"resource.customizations":                                       "example.com/Widget:\n  health.lua: |\n    return {status='Healthy'}\n  ignoreDifferences: |\n    jsonPointers:\n    - /spec/y\n\"*/*\":\n  ignoreDifferences:\n    jqPathExpressions: [.a]\n  knownTypeFields:\n  - {field: spec.size, type: core/Quantity}\n",
-		"globalProjects":                                                "- projectName: x",
+		"globalProjects":                                                "- projectName: x\n  labelSelector: {matchLabels: {a: b}}\n- projectName: z\n  labelSelector:\n    matchExpressions:\n    - {key: c, operator: Exists}\n",
 		"some.other.key":                                                "kept out",
 	}
 	params := map[string]string{
@@ -74,7 +86,8 @@ func TestParse(t *testing.T) {
 	want.Reconciliation, want.Jitter, want.HardReconciliation = 5*time.Minute, 0, 24*time.Hour
 	want.Render = render.Options{KustomizeBuildOptions: "--enable-helm", HelmValuesFileSchemes: []string{"https", "s3"}, DisableJsonnet: true, MaxDirectoryBytes: 20_000_000}
 	want.WithoutSubmodules = true
-	want.URL, want.Impersonation, want.MaskedAnnotations = "https://belay.example.com", true, []string{"a", "b"}
+	want.URL, want.Impersonation, want.MaskedAnnotations = "https://belay.example.com", Impersonation{Enabled: true}, []string{"a", "b"}
+	want.GlobalProjects = []GlobalProject{{Name: "x", Selector: selector(t, "a=b")}, {Name: "z", Selector: selector(t, "c")}}
 	want.Compare = Compare{IgnoreStatus: IgnoreStatusOfCRDs, IgnoreAggregatedRoles: true}
 	want.IgnoreDifferences = v1alpha1.IgnoreDifferences{
 		{Group: "*", Kind: "*", JQPathExpressions: []string{".a"}},
@@ -94,7 +107,6 @@ func TestParse(t *testing.T) {
 	want.ApplicationNamespaces = []string{"team-*", "/^x[0-9]$/"}
 	want.Controller.StatusProcessors, want.Controller.SelfHealBackoffCap = 40, time.Minute
 	want.Controller.PersistHealth, want.Controller.JQTimeout = true, 2*time.Second
-	want.Pending = []string{"globalProjects"}
 	got, problems := Parse(config, params, nil)
 	if len(problems) > 0 {
 		t.Errorf("problems %v", texts(problems))

@@ -67,11 +67,11 @@ func (w *Writer) Release(ctx context.Context, live *object.Live, finalizer strin
 	ref := live.Ref()
 	target, err := w.resource(live.Object)
 	if err != nil {
-		return classify("release", ref, err)
+		return w.classify("release", ref, err)
 	}
 	slot, err := w.acquire(ctx)
 	if err != nil {
-		return classify("release", ref, err)
+		return w.classify("release", ref, err)
 	}
 	defer slot()
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
@@ -98,10 +98,10 @@ func (w *Writer) Release(ctx context.Context, live *object.Live, finalizer strin
 			w.cache.ObserveDeleted(ref, live.Object.GetUID())
 			return nil
 		case !apierrors.IsConflict(err) || try == releaseTries:
-			return classify("release", ref, err)
+			return w.classify("release", ref, err)
 		}
 		if latest, err = target.Get(ctx, ref.Name, metav1.GetOptions{}); err != nil && !apierrors.IsNotFound(err) {
-			return classify("release", ref, err)
+			return w.classify("release", ref, err)
 		}
 		if err != nil || latest.GetUID() != live.Object.GetUID() {
 			return nil

@@ -10,19 +10,24 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/apply"
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/object"
 )
 
 // classify names the action and the object of a failed request and gives the error its kind; nil stays nil.
-func classify(action string, ref object.Ref, err error) error {
+func (w *Writer) classify(action string, ref object.Ref, err error) error {
 	if err == nil {
 		return nil
 	}
-	if ref.Group == "" && ref.Kind == "Secret" {
-		return fault.New(kindOf(err), "%s %s: %s%s", action, ref, withoutValues(err), remedy(err))
+	next := remedy(err)
+	if w.user != "" && apierrors.IsForbidden(err) {
+		next = apply.MissingRight(w.user, err.Error())
 	}
-	return fault.As(kindOf(err), fmt.Errorf("%s %s: %w%s", action, ref, err, remedy(err)))
+	if ref.Group == "" && ref.Kind == "Secret" {
+		return fault.New(kindOf(err), "%s %s: %s%s", action, ref, withoutValues(err), next)
+	}
+	return fault.As(kindOf(err), fmt.Errorf("%s %s: %w%s", action, ref, err, next))
 }
 
 // missingNamespace is how the API server says that an object's namespace does not exist.
@@ -41,6 +46,7 @@ func remedy(err error) string {
 
 // harmless are the parts of a server's message that name fields and types, never values.
 var harmless = regexp.MustCompile(`unknown field "[^"]*"|duplicate field "[^"]*"|\.[\w.\-\[\]]+: (?:expected \w+|field not declared in schema)|illegal base64 data at input byte \d+` +
+	`|User "[^"]*" cannot [\w-]+ resource "[^"]*" in API group "[^"]*"(?: in the namespace "[^"]*")?` +
 	`|field is immutable when .immutable. is set|namespaces? "[^"]*" not found|it is being terminated|already exists`)
 
 // withoutValues tells what a server said about a Secret. Its own words may quote the values (a number where text belongs,

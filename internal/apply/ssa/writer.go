@@ -39,9 +39,12 @@ type Cache interface {
 // Writer writes to one cluster. It is safe for concurrent use.
 type Writer struct {
 	client dynamic.Interface
-	kinds  Kinds
-	cache  Cache
-	slots  chan struct{}
+	// user is in whose name client writes, "" for Belay's own. What is read between writes is read by reads, in Belay's own name.
+	user  string
+	reads dynamic.Interface
+	kinds Kinds
+	cache Cache
+	slots chan struct{}
 }
 
 var _ apply.Writer = (*Writer)(nil)
@@ -55,7 +58,14 @@ const (
 
 // New returns a writer that has at most inFlight requests under way.
 func New(client dynamic.Interface, kinds Kinds, cache Cache, inFlight int) *Writer {
-	return &Writer{client: client, kinds: kinds, cache: cache, slots: make(chan struct{}, inFlight)}
+	return &Writer{client: client, reads: client, kinds: kinds, cache: cache, slots: make(chan struct{}, inFlight)}
+}
+
+// As returns a writer that writes, and asks for dry-runs, in the name of a user, whose client it gets. It shares the slots of w.
+func (w *Writer) As(user string, client dynamic.Interface) *Writer {
+	out := *w
+	out.client, out.user = client, user
+	return &out
 }
 
 // Apply makes the object as desired. Errors name the object and carry a fault kind.
@@ -63,7 +73,7 @@ func (w *Writer) Apply(ctx context.Context, desired *unstructured.Unstructured, 
 	ref := object.RefOf(desired)
 	if len(opts.Adopt) > 0 && !opts.DryRun && !opts.Replace {
 		if err := w.adopt(ctx, desired, opts.Adopt); err != nil {
-			return nil, classify("take over fields of", ref, err)
+			return nil, w.classify("take over fields of", ref, err)
 		}
 	}
 	stored, err := w.write(ctx, desired, opts)
@@ -71,7 +81,7 @@ func (w *Writer) Apply(ctx context.Context, desired *unstructured.Unstructured, 
 		stored, err = w.recreate(ctx, desired, opts, err)
 	}
 	if err != nil {
-		return nil, classify("apply", ref, err)
+		return nil, w.classify("apply", ref, err)
 	}
 	if !opts.DryRun {
 		w.cache.Observe(stored)
@@ -93,18 +103,18 @@ func (w *Writer) Read(ctx context.Context, like *unstructured.Unstructured) (*ob
 	ref := object.RefOf(like)
 	target, err := w.resource(like)
 	if err != nil {
-		return nil, classify("read", ref, err)
+		return nil, w.classify("read", ref, err)
 	}
 	release, err := w.acquire(ctx)
 	if err != nil {
-		return nil, classify("read", ref, err)
+		return nil, w.classify("read", ref, err)
 	}
 	defer release()
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	u, err := target.Get(ctx, like.GetName(), metav1.GetOptions{})
 	if err != nil {
-		return nil, classify("read", ref, err)
+		return nil, w.classify("read", ref, err)
 	}
 	return object.NewLive(u), nil
 }
@@ -114,11 +124,11 @@ func (w *Writer) Delete(ctx context.Context, live *object.Live, propagation stri
 	ref := live.Ref()
 	target, err := w.resource(live.Object)
 	if err != nil {
-		return classify("delete", ref, err)
+		return w.classify("delete", ref, err)
 	}
 	release, err := w.acquire(ctx)
 	if err != nil {
-		return classify("delete", ref, err)
+		return w.classify("delete", ref, err)
 	}
 	defer release()
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
@@ -131,7 +141,7 @@ func (w *Writer) Delete(ctx context.Context, live *object.Live, propagation stri
 	if gone && !dryRun {
 		w.cache.ObserveDeleted(ref, live.Object.GetUID())
 	}
-	return classify("delete", ref, err)
+	return w.classify("delete", ref, err)
 }
 
 // AwaitKind returns when a kind that was just defined is served at all of its versions.
@@ -244,10 +254,27 @@ func (w *Writer) resource(u *unstructured.Unstructured) (dynamic.ResourceInterfa
 	if !ok {
 		return nil, fault.New(fault.NotFound, "the cluster does not serve %s; is its CustomResourceDefinition installed?", gvk)
 	}
-	if namespaced {
-		return w.client.Resource(gvr).Namespace(u.GetNamespace()), nil
+	of := func(client dynamic.Interface) dynamic.ResourceInterface {
+		if namespaced {
+			return client.Resource(gvr).Namespace(u.GetNamespace())
+		}
+		return client.Resource(gvr)
 	}
-	return w.client.Resource(gvr), nil
+	if w.user == "" {
+		return of(w.client), nil
+	}
+	return inTwoNames{of(w.client), of(w.reads)}, nil
+}
+
+// inTwoNames writes in one name and reads in another.
+type inTwoNames struct {
+	dynamic.ResourceInterface
+	reads dynamic.ResourceInterface
+}
+
+// Get implements dynamic.ResourceInterface.
+func (r inTwoNames) Get(ctx context.Context, name string, opts metav1.GetOptions, subresources ...string) (*unstructured.Unstructured, error) {
+	return r.reads.Get(ctx, name, opts, subresources...)
 }
 
 func (w *Writer) acquire(ctx context.Context) (release func(), err error) {

@@ -15,6 +15,7 @@ import (
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/check"
 	"github.com/belaycd/belay/internal/render"
+	"github.com/belaycd/belay/internal/settings"
 	"github.com/belaycd/belay/internal/source"
 )
 
@@ -81,7 +82,7 @@ func IsRoot(files source.FS, dir string) bool {
 	return false
 }
 
-// definition keeps an AppProject and returns an Application.
+// definition keeps an AppProject and what projects take over from each other, and returns an Application.
 func (l *loader) definition(u *unstructured.Unstructured) *v1alpha1.Application {
 	switch u.GroupVersionKind().GroupKind() {
 	case schema.GroupKind{Group: v1alpha1.Group, Kind: "AppProject"}:
@@ -91,6 +92,12 @@ func (l *loader) definition(u *unstructured.Unstructured) *v1alpha1.Application 
 	case schema.GroupKind{Group: v1alpha1.Group, Kind: "Application"}:
 		if app, err := convert[v1alpha1.Application](u); err == nil {
 			return app
+		}
+	case schema.GroupKind{Kind: "ConfigMap"}:
+		if text, ok, _ := unstructured.NestedString(u.Object, "data", settings.GlobalProjectsKey); ok && u.GetName() == settings.ConfigMapName {
+			if read, problems := settings.Parse(map[string]string{settings.GlobalProjectsKey: text}, nil, nil); len(problems) == 0 {
+				l.repo.Settings = read
+			}
 		}
 	}
 	return nil

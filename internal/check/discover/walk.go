@@ -12,6 +12,7 @@ import (
 
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/render"
+	"github.com/belaycd/belay/internal/settings"
 	"github.com/belaycd/belay/internal/source"
 )
 
@@ -39,7 +40,8 @@ type tree struct {
 type facts struct {
 	// patch says that the file changes objects instead of being one: a part of a component that nothing uses yet.
 	patch bool
-	// manifest says that the file holds objects of Kubernetes, argo that some of them are of Argo CD's group.
+	// manifest says that the file holds objects of Kubernetes, argo that some of them are of Argo CD's group, or say what counts for
+	// them.
 	manifest, argo bool
 	// braces says that the text has {{, which a template has.
 	braces bool
@@ -158,7 +160,7 @@ func (t *tree) look(name string) *facts {
 }
 
 func (f *facts) read(name string, data []byte) {
-	f.argo = bytes.Contains(data, []byte("argoproj.io"))
+	f.argo = bytes.Contains(data, []byte("argoproj.io")) || bytes.Contains(data, []byte(settings.GlobalProjectsKey))
 	f.braces = bytes.Contains(data, []byte("{{"))
 	namespaces, kinds := sets.Set[string]{}, sets.Set[string]{}
 	var version, kind, named bool

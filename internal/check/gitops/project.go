@@ -29,8 +29,14 @@ func unknownProjectRule() check.Rule {
 
 func projects(repo *check.Repository, report func(check.Finding)) {
 	read := map[string]*project.Project{}
+	destinations := map[string][]v1alpha1.ApplicationDestination{}
 	for name, p := range repo.Projects {
-		read[name] = project.New(p)
+		globals, known := globalsOf(repo, p)
+		if !known {
+			read[name] = nil // what it takes over is not here, and with it what it permits
+			continue
+		}
+		read[name], destinations[name] = project.New(p).Inherit(globals...), project.Merge(p, globals...).Spec.Destinations
 	}
 	scopes := scopesOf(repo)
 	for _, u := range repo.Units {
@@ -39,13 +45,26 @@ func projects(repo *check.Repository, report func(check.Finding)) {
 		}
 		p, ok := read[u.App.Spec.Project]
 		switch {
+		case p != nil:
+			permitted(u, p, asked{scopes, destinations[u.App.Spec.Project]}, report)
 		case ok:
-			permitted(u, p, asked{scopes, repo.Projects[u.App.Spec.Project].Spec.Destinations}, report)
 		case u.App.Spec.Project != v1alpha1.DefaultProjectName && u.App.Spec.Project != "":
 			report(check.Finding{Rule: "project-unknown", Unit: u, Path: "spec.project", Message: fmt.Sprintf("Application %s names project %s; this repository defines %s",
 				u.App.Name, u.App.Spec.Project, strings.Join(slices.Sorted(maps.Keys(repo.Projects)), ", "))})
 		}
 	}
+}
+
+// globalsOf returns the projects that p takes over from by the argocd-cm of the repository, and whether all of them are here.
+func globalsOf(repo *check.Repository, p *v1alpha1.AppProject) (globals []*v1alpha1.AppProject, known bool) {
+	for _, name := range repo.Settings.GlobalsOf(p) {
+		g, ok := repo.Projects[name]
+		if !ok {
+			return nil, false
+		}
+		globals = append(globals, g)
+	}
+	return globals, true
 }
 
 // asked is what a project is asked with.

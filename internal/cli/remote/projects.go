@@ -45,6 +45,17 @@ func (s *Server) ListProjects(ctx context.Context) ([]v1alpha1.AppProject, error
 	return list.Items, nil
 }
 
+// GlobalProjects implements cli.Projects.
+func (s *Server) GlobalProjects(ctx context.Context, p *v1alpha1.AppProject) ([]*v1alpha1.AppProject, error) {
+	var answer struct {
+		Items []*v1alpha1.AppProject `json:"items"`
+	}
+	if err := s.get(ctx, projectPath(p.Name)+"/globalprojects", nil, &answer); err != nil {
+		return nil, fmt.Errorf("get the projects that %s takes over from: %w", p.Name, err)
+	}
+	return answer.Items, nil
+}
+
 // CreateProject implements cli.Projects.
 func (s *Server) CreateProject(ctx context.Context, p *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	if err := s.get(ctx, projectPath(p.GetName()), nil, nil); err == nil {
