@@ -74,6 +74,7 @@ func run(ctx context.Context, o options) error {
 		row("plain manifests", objects, belay, "check", plain),
 		row(fmt.Sprintf("%d kustomize applications", o.apps), objects, belay, "check", fleet),
 		row(fmt.Sprintf("pull request: %d applications of %d", o.changed, o.apps), o.changed*len(manifests()), belay, "check", "--base", "main", fleet),
+		row("the preview of that pull request", o.changed*len(manifests()), belay, "preview", "--base", "main", fleet),
 	}
 	if err := touchBase(fleet); err != nil {
 		return err

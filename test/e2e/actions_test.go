@@ -145,7 +145,7 @@ func TestResourceActions(t *testing.T) {
 	w.login()
 	ns := w.plane.Cluster.Namespace(t)
 	repo := harness.NewRepo(t, harness.Txtar(actionManifests))
-	app := w.plane.App(t, "shop", ns, repo.Source("app"), harness.SelfHeal, func(a *harness.Application) { a.Spec.Project = "dev" })
+	app := w.plane.App(t, "acting", ns, repo.Source("app"), harness.SelfHeal, func(a *harness.Application) { a.Spec.Project = "dev" })
 	app.Wait(t, harness.Synced(""))
 	app.Change(t, func(a *harness.Application) { a.Spec.SyncPolicy = nil })
 	w.plane.Apply(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: stranger, namespace: "+ns+"}\n")
@@ -188,19 +188,19 @@ func (s *actionScene) live(apiVersion, kind, name string) *unstructured.Unstruct
 // runs asks over REST.
 func (s *actionScene) runs(c *restClient, group, version, kind, name, action string, params ...obj) (int, string) {
 	s.t.Helper()
-	status, body := c.ask("POST", "/api/v1/applications/shop/resource/actions/v2", obj{"namespace": s.ns, "resourceName": name, "group": group,
+	status, body := c.ask("POST", "/api/v1/applications/acting/resource/actions/v2", obj{"namespace": s.ns, "resourceName": name, "group": group,
 		"version": version, "kind": kind, "action": action, "resourceActionParameters": params})
 	return status, string(body)
 }
 
 func (s *actionScene) lists() {
-	got := s.same("app", "actions", "list", "shop", "--kind", "ConfigMap", "-o", "wide")
+	got := s.same("app", "actions", "list", "acting", "--kind", "ConfigMap", "-o", "wide")
 	for _, want := range []string{"GROUP  KIND", "DISABLED", "paint-blue  true", "colour=green", "Paint it"} {
 		if !strings.Contains(got.stdout, want) {
 			s.t.Errorf("no %q in %s", want, got)
 		}
 	}
-	got = s.same("app", "actions", "list", "shop", "--kind", "Job", "--out", "json")
+	got = s.same("app", "actions", "list", "acting", "--kind", "Job", "--out", "json")
 	var listed []struct {
 		Group, Kind, Name, Action string
 		Disabled                  bool
@@ -208,8 +208,8 @@ func (s *actionScene) lists() {
 	if err := json.Unmarshal([]byte(got.stdout), &listed); err != nil || len(listed) != 4 || listed[0].Action != "mark" || listed[1].Action != "resume" || !listed[1].Disabled {
 		s.t.Errorf("%v: %+v", err, listed)
 	}
-	s.same("app", "actions", "list", "shop")
-	s.admin.call("GET", "/api/v1/applications/shop/resource/actions?version=v1&kind=ConfigMap&resourceName=settings&namespace="+s.ns, nil,
+	s.same("app", "actions", "list", "acting")
+	s.admin.call("GET", "/api/v1/applications/acting/resource/actions?version=v1&kind=ConfigMap&resourceName=settings&namespace="+s.ns, nil,
 		`[.actions[] | select(.name == "paint")][0] == {"name": "paint", "displayName": "Paint it", "iconClass": "fa fa-brush", "params": [{"name": "colour", "default": "green"}]}`)
 }
 
@@ -224,7 +224,7 @@ func (s *actionScene) custom() {
 	}
 	act := func(run func(args ...string) outcome, action string, more ...string) outcome {
 		t.Helper()
-		return run(append([]string{"app", "actions", "run", "shop", action, "--kind", "ConfigMap", "--resource-name", "settings"}, more...)...)
+		return run(append([]string{"app", "actions", "run", "acting", action, "--kind", "ConfigMap", "--resource-name", "settings"}, more...)...)
 	}
 	if got := act(s.server, "paint", "--param", "colour=ultramarine"); got.code != 0 || !strings.Contains(got.stdout, "settings' changed by paint\n") {
 		t.Error(got)
@@ -261,7 +261,7 @@ func (s *actionScene) custom() {
 
 func (s *actionScene) builtin() {
 	t := s.t
-	run := []string{"app", "actions", "run", "shop"}
+	run := []string{"app", "actions", "run", "acting"}
 	for i, by := range []func(...string) outcome{s.server, s.cluster} {
 		replicas := []string{"3", "2"}[i]
 		if got := by(append(run, "scale", "--kind", "Deployment", "--param", "replicas="+replicas)...); got.code != 0 {
@@ -307,7 +307,7 @@ func (s *actionScene) refusals() {
 		"fly":       `has no action "fly" now: it has both, copy`,
 	} {
 		for way, run := range map[string]func(...string) outcome{"server": s.server, "cluster": s.cluster} {
-			got := run("app", "actions", "run", "shop", action, "--kind", "ConfigMap", "--resource-name", "settings")
+			got := run("app", "actions", "run", "acting", action, "--kind", "ConfigMap", "--resource-name", "settings")
 			if got.code != 20 || !strings.Contains(got.stderr, want) || !strings.Contains(got.stderr, "ConfigMap/"+s.ns+"/settings") || !strings.Contains(got.stderr, "hint:") {
 				t.Errorf("%s over the %s: %s", action, way, got)
 			}
@@ -324,12 +324,12 @@ func (s *actionScene) refusals() {
 	}
 	// What was given as a parameter is nobody's business when it comes to nothing.
 	for _, action := range []string{"restart", "fly"} {
-		if got := s.server("app", "actions", "run", "shop", action, "--kind", "Deployment", "--param", "token=ultramarine"); got.code != 20 {
+		if got := s.server("app", "actions", "run", "acting", action, "--kind", "Deployment", "--param", "token=ultramarine"); got.code != 20 {
 			t.Error(got)
 		}
 	}
 	for _, args := range [][]string{{"scale", "--kind", "Deployment", "--param", "n"}, {"restart"}} {
-		if got := s.server(append([]string{"app", "actions", "run", "shop"}, args...)...); got.code != 2 {
+		if got := s.server(append([]string{"app", "actions", "run", "acting"}, args...)...); got.code != 2 {
 			t.Error(got)
 		}
 	}
@@ -340,7 +340,7 @@ func (s *actionScene) secrets() {
 	t := s.t
 	for _, run := range []func(...string) outcome{s.server, s.cluster} {
 		for action, code := range map[string]int{"label": 0, "tell": 20, "take": 20} {
-			got := run("app", "actions", "run", "shop", action, "--kind", "Secret", "--resource-name", "db")
+			got := run("app", "actions", "run", "acting", action, "--kind", "Secret", "--resource-name", "db")
 			if got.code != code {
 				t.Errorf("%s: %s", action, got)
 			}
@@ -360,7 +360,7 @@ func (s *actionScene) secrets() {
 func (s *actionScene) record() {
 	t := s.t
 	runs := func() string {
-		got := s.server("audit", "--app", "shop", "--kind", audit.KindAction, "-o", "json", "--limit", "100")
+		got := s.server("audit", "--app", "acting", "--kind", audit.KindAction, "-o", "json", "--limit", "100")
 		var page audit.Page
 		if err := json.Unmarshal([]byte(got.stdout), &page); err != nil || got.code != 0 {
 			t.Fatalf("%v: %s", err, got)

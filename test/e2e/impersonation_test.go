@@ -27,13 +27,13 @@ func TestServerActsAsTheAccount(t *testing.T) {
 	if err := w.plane.WithWatch.Update(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
-	a := w.plane.App(t, "till", ns, repo.Source("app"), harness.SelfHeal, func(app *harness.Application) { app.Spec.Project = "dev" })
+	a := w.plane.App(t, "tenant", ns, repo.Source("app"), harness.SelfHeal, func(app *harness.Application) { app.Spec.Project = "dev" })
 	a.Wait(t, harness.Healthy(""))
 	a.Change(t, func(app *harness.Application) { app.Spec.SyncPolicy = nil })
 	configure(t, w.plane, "argocd-cm", map[string]string{"application.sync.impersonation.enabled": "true"})
 
 	admin := w.signIn()
-	config := "/api/v1/applications/till/resource?group=&version=v1&kind=ConfigMap&resourceName=settings&namespace=" + ns
+	config := "/api/v1/applications/tenant/resource?group=&version=v1&kind=ConfigMap&resourceName=settings&namespace=" + ns
 	// A right that was given or taken, and a setting, take a moment to be seen.
 	until := func(method, path string, body any, status int, texts ...string) {
 		t.Helper()
@@ -68,7 +68,7 @@ func TestServerActsAsTheAccount(t *testing.T) {
 		}
 	}
 	until("GET", config, nil, http.StatusForbidden, "cannot get", account, "verbs: [get]")
-	until("GET", "/api/v1/applications/till/events?resourceName=settings&resourceNamespace="+ns, nil, http.StatusForbidden, "cannot list", account)
+	until("GET", "/api/v1/applications/tenant/events?resourceName=settings&resourceNamespace="+ns, nil, http.StatusForbidden, "cannot list", account)
 	may("get")
 	until("GET", config, nil, http.StatusOK, "blue")
 	until("POST", config+"&patchType=application/merge-patch%2Bjson", `{"data":{"colour":"red"}}`, http.StatusForbidden, "cannot patch", account)
@@ -82,9 +82,9 @@ func TestServerActsAsTheAccount(t *testing.T) {
 	if err := w.plane.WithWatch.Update(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
-	deployment := "/api/v1/applications/till/resource?group=apps&version=v1&kind=Deployment&resourceName=web&namespace=" + ns
+	deployment := "/api/v1/applications/tenant/resource?group=apps&version=v1&kind=Deployment&resourceName=web&namespace=" + ns
 	until("DELETE", deployment, nil, http.StatusBadRequest, "no entry of spec.destinationServiceAccounts of AppProject dev")
-	admin.call("GET", "/api/v1/applications/till/managed-resources", nil, `[.items[] | select(.kind == "Deployment")] | length == 1`)
+	admin.call("GET", "/api/v1/applications/tenant/managed-resources", nil, `[.items[] | select(.kind == "Deployment")] | length == 1`)
 }
 
 // TestGlobalProjectsAreShown: the API and both ways of the command line say what a project takes over.
