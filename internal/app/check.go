@@ -70,7 +70,7 @@ func Check(ctx context.Context, opts cli.CheckOptions) (*check.Report, error) {
 	}
 	var base *discover.Base
 	if opts.Base != "" {
-		if base, err = w.base(ctx, opts.Base); err != nil {
+		if base, err = w.base(ctx, opts.Base, files); err != nil {
 			return nil, err
 		}
 		base.Config = baseConfig(w.root, base.Files, opts, config)

@@ -31,7 +31,7 @@ func Preview(ctx context.Context, opts cli.PreviewOptions) (preview.Input, error
 	}
 	var base *discover.Base
 	if opts.Base != "" {
-		if base, err = w.base(ctx, opts.Base); err != nil {
+		if base, err = w.base(ctx, opts.Base, files); err != nil {
 			return in, err
 		}
 		in.BaseName = fmt.Sprintf("%s (%s)", opts.Base, base.Revision.Short())

@@ -124,7 +124,8 @@ func (w *work) load(ctx context.Context, files source.FS, base *discover.Base, o
 	return repo, nil
 }
 
-func (w *work) base(ctx context.Context, revision string) (*discover.Base, error) {
+// base is the revision that the tree of files is to be merged into.
+func (w *work) base(ctx context.Context, revision string, files source.FS) (*discover.Base, error) {
 	if w.git == nil {
 		return nil, fault.New(fault.Invalid, "--base %s: %w", revision, w.noGit)
 	}
@@ -138,7 +139,7 @@ func (w *work) base(ctx context.Context, revision string) (*discover.Base, error
 	if err != nil {
 		return nil, err
 	}
-	return &discover.Base{Files: source.Below(snapshot.FS(), w.below), Revision: rev}, nil
+	return &discover.Base{Files: source.Twin(source.Below(snapshot.FS(), w.below), files), Revision: rev}, nil
 }
 
 // place is the directory that the judged files are relative to, as it is seen from where the program runs.

@@ -11,6 +11,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/check"
 	"github.com/belaycd/belay/internal/diff"
@@ -57,16 +59,22 @@ func Load(ctx context.Context, files source.FS, base *Base, opts Options) (*chec
 	for i, p := range opts.Paths {
 		opts.Paths[i] = clean(p)
 	}
-	head, err := newLoader(files, opts)
-	if err != nil {
-		return nil, err
-	}
-	var before *loader
+	var head, before *loader
+	var both errgroup.Group
+	both.Go(func() (err error) {
+		head, err = newLoader(files, opts)
+		return err
+	})
 	if base != nil {
-		opts.Revision, opts.Paths, opts.Config = base.Revision, nil, base.Config
-		if before, err = newLoader(base.Files, opts); err != nil {
-			return nil, err
-		}
+		both.Go(func() (err error) {
+			opts := opts
+			opts.Revision, opts.Paths, opts.Config = base.Revision, nil, base.Config
+			before, err = newLoader(base.Files, opts)
+			return err
+		})
+	}
+	if err := both.Wait(); err != nil {
+		return nil, err
 	}
 	if err := head.run(ctx, before); err != nil {
 		return nil, err
