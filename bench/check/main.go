@@ -27,7 +27,7 @@ func main() {
 	var o options
 	flag.StringVar(&o.belay, "belay", "bin/belay", "the program to measure")
 	flag.StringVar(&o.kubeconform, "kubeconform", "", "the program to compare with; empty leaves it out")
-	flag.StringVar(&o.schemas, "schemas", "", "where kubeconform finds schemas: a directory, so that it needs no network")
+	flag.StringVar(&o.schemas, "schemas", "", "where kubeconform finds schemas, as its -schema-location takes it: below a directory, so that it needs no network")
 	flag.IntVar(&o.apps, "apps", 1000, "applications, of ten objects each")
 	flag.IntVar(&o.changed, "changed", 5, "applications that the pull request touches")
 	flag.IntVar(&o.repeat, "repeat", 3, "runs of each measurement; the fastest counts")
