@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -42,6 +43,7 @@ type Program struct {
 	open bool
 	// stuck counts the runs that were given up and still go on. Another one would be the next goroutine that never ends.
 	stuck atomic.Int32
+	runs  sync.WaitGroup
 }
 
 // Compile compiles a script; name is what its errors call it. With open it may use Lua's libraries string and math.
@@ -61,8 +63,8 @@ func notCompiled(err error) error {
 	return fmt.Errorf("the script does not compile: %s", strings.Join(strings.Fields(err.Error()), " "))
 }
 
-// Stuck reports whether a run of the program was given up and still goes on.
-func (p *Program) Stuck() bool { return p.stuck.Load() > 0 }
+// Wait returns when no run of the program goes on, those that were given up among them. None may begin meanwhile.
+func (p *Program) Wait() { p.runs.Wait() }
 
 // outcome is what one run gave.
 type outcome[T any] struct {
@@ -74,14 +76,14 @@ type outcome[T any] struct {
 // is wanted. A program that could not be stopped once is not run again until it has ended.
 func Run[T any](r *Runner, p *Program, variables map[string]any, read func(Value) (T, error)) (T, error) {
 	var none T
-	if p.Stuck() {
+	if p.stuck.Load() > 0 {
 		return none, errors.New("the script runs on since it could not be stopped, and is not run again until it has ended or argocd-cm changes")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), r.Patience)
 	defer cancel()
 	done := make(chan outcome[T], 1)
 	given := &atomic.Bool{} // whoever sets it first has the last word: the run that ends, or the one that gives it up
-	go func() {
+	p.runs.Go(func() {
 		var out outcome[T]
 		defer func() {
 			if broken := recover(); broken != nil {
@@ -93,7 +95,7 @@ func Run[T any](r *Runner, p *Program, variables map[string]any, read func(Value
 			}
 		}()
 		out.value, out.err = call(r, p, variables, read)
-	}()
+	})
 	select {
 	case out := <-done:
 		return out.value, out.err
