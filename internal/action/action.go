@@ -4,7 +4,6 @@ package action
 
 import (
 	"cmp"
-	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -68,80 +67,35 @@ type Change struct {
 
 // Set holds the actions of all kinds. It is safe for concurrent use.
 type Set struct {
-	exact    map[string]*customs // by group/Kind
-	patterns []pattern           // the most exact first
-	runner   *script.Runner
-}
-
-// pattern are the custom actions of all kinds that match.
-type pattern struct {
-	group, kind glob.Pattern
-	customs     *customs
+	kinds  glob.Kinds[*customs]
+	runner *script.Runner
 }
 
 // Compile compiles the custom actions among those of argocd-cm. Of two for the same kind the later one counts. What does not compile
 // is a problem, and the actions of its kind say so.
 func Compile(all []settings.Customization) (*Set, []settings.Problem) {
-	s := &Set{exact: map[string]*customs{}, runner: script.NewRunner()}
-	wild := map[string]settings.Customization{}
+	s := &Set{runner: script.NewRunner()}
 	var problems []settings.Problem
 	for _, c := range all {
 		if c.Actions == nil {
 			continue
 		}
-		kind := c.Group + "/" + c.Kind
-		if strings.ContainsAny(kind, "*?[{") {
-			wild[kind] = c
-			continue
-		}
-		s.exact[kind] = compile(strings.TrimPrefix(kind, "/"), c.Actions)
-	}
-	for kind, c := range wild {
-		p := pattern{customs: compile(kind, c.Actions)}
-		var errGroup, errKind error
-		p.group, errGroup = glob.Compile(c.Group)
-		p.kind, errKind = glob.Compile(c.Kind)
-		if err := errors.Join(errGroup, errKind); err != nil {
+		kind := strings.TrimPrefix(c.Group+"/"+c.Kind, "/")
+		if err := s.kinds.Set(c.Group, c.Kind, compile(kind, c.Actions)); err != nil {
 			problems = append(problems, problem(kind, err))
-			continue
 		}
-		s.patterns = append(s.patterns, p)
 	}
-	slices.SortFunc(s.patterns, func(a, b pattern) int {
-		return cmp.Or(cmp.Compare(len(b.customs.kind), len(a.customs.kind)), cmp.Compare(a.customs.kind, b.customs.kind))
-	})
-	for _, c := range s.exact {
+	for c := range s.kinds.Values() {
 		if c.err != nil && !c.broken {
 			problems = append(problems, problem(c.kind, c.err))
 		}
 	}
-	for _, p := range s.patterns {
-		if p.customs.err != nil && !p.customs.broken {
-			problems = append(problems, problem(p.customs.kind, p.customs.err))
-		}
-	}
 	slices.SortFunc(problems, func(a, b settings.Problem) int { return cmp.Compare(a.Error(), b.Error()) })
-	return s, problems
+	return s, slices.Compact(problems)
 }
 
 func problem(kind string, err error) settings.Problem {
 	return settings.Problem{Object: "ConfigMap/" + settings.ConfigMapName, Key: "actions of " + kind, Reason: err.Error()}
-}
-
-// customsOf returns the custom actions of the kind of an object; nil without any.
-func (s *Set) customsOf(ref object.Ref) *customs {
-	if s == nil {
-		return nil
-	}
-	if c, ok := s.exact[ref.Group+"/"+ref.Kind]; ok {
-		return c
-	}
-	for _, p := range s.patterns {
-		if p.group.Match(ref.Group) && p.kind.Match(ref.Kind) {
-			return p.customs
-		}
-	}
-	return nil
 }
 
 // See is an object as an action gets it: without secret values, those of the annotations among them, and without managed fields.
@@ -173,8 +127,11 @@ func (s *Set) of(seen *unstructured.Unstructured) (map[string]Action, error) {
 	for _, a := range builtins(seen) {
 		shipped[a.Name] = a
 	}
-	c := s.customsOf(ref)
-	if c == nil {
+	if s == nil {
+		return shipped, nil
+	}
+	c, ok := s.kinds.Of(ref.Group, ref.Kind)
+	if !ok {
 		return shipped, nil
 	}
 	found, err := c.discover(s.runner, seen, shipped)

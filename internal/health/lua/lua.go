@@ -4,10 +4,8 @@ package lua
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -20,15 +18,8 @@ import (
 
 // Checks are the scripts of one version of the settings, compiled. They are safe for concurrent use.
 type Checks struct {
-	exact    map[string]*check // by group/Kind
-	patterns []pattern         // the most exact first
-	runner   *script.Runner
-}
-
-// pattern is a script for all kinds that match.
-type pattern struct {
-	group, kind glob.Pattern
-	check       *check
+	kinds  glob.Kinds[*check]
+	runner *script.Runner
 }
 
 // check is a compiled script, or the reason why there is none.
@@ -41,47 +32,24 @@ type check struct {
 // Compile compiles the health scripts among customs. Of two for the same kind the later one counts. A script that does not
 // compile is a problem, and makes the objects of its kind Unknown.
 func Compile(customs []settings.Customization) (*Checks, []settings.Problem) {
-	c := &Checks{exact: map[string]*check{}, runner: script.NewRunner()}
-	wild := map[string]settings.Customization{}
+	c := &Checks{runner: script.NewRunner()}
 	var problems []settings.Problem
 	for _, custom := range customs {
 		if custom.Health == "" {
 			continue
 		}
-		key := custom.Group + "/" + custom.Kind
-		if strings.ContainsAny(key, "*?[{") {
-			wild[key] = custom
-			continue
+		name := custom.Group + "/" + custom.Kind
+		if err := c.kinds.Set(custom.Group, custom.Kind, compile(name, custom)); err != nil {
+			problems = append(problems, problem(name, err))
 		}
-		c.exact[key] = compile(key, custom)
 	}
-	for key, custom := range wild {
-		p := pattern{check: compile(key, custom)}
-		var errGroup, errKind error
-		p.group, errGroup = glob.Compile(custom.Group)
-		p.kind, errKind = glob.Compile(custom.Kind)
-		if err := errors.Join(errGroup, errKind); err != nil {
-			problems = append(problems, problem(key, err))
-			continue
-		}
-		c.patterns = append(c.patterns, p)
-	}
-	// Argo CD takes any that matches; an order makes the choice the same each time.
-	slices.SortFunc(c.patterns, func(a, b pattern) int {
-		return cmp.Or(cmp.Compare(len(b.check.name), len(a.check.name)), cmp.Compare(a.check.name, b.check.name))
-	})
-	for key, s := range c.exact {
+	for s := range c.kinds.Values() {
 		if s.err != nil {
-			problems = append(problems, problem(key, s.err))
-		}
-	}
-	for _, p := range c.patterns {
-		if p.check.err != nil {
-			problems = append(problems, problem(p.check.name, p.check.err))
+			problems = append(problems, problem(s.name, s.err))
 		}
 	}
 	slices.SortFunc(problems, func(a, b settings.Problem) int { return cmp.Compare(a.Error(), b.Error()) })
-	return c, problems
+	return c, slices.Compact(problems)
 }
 
 func problem(kind string, err error) settings.Problem {
@@ -96,8 +64,12 @@ func compile(kind string, custom settings.Customization) *check {
 // Assess returns what the script for the kind of obj says, and false when there is none. A script that fails makes the
 // object Unknown, and the message is its error. A script that returns nothing, or an empty table, gives no health.
 func (c *Checks) Assess(obj *unstructured.Unstructured) (health.Result, bool) {
-	s := c.checkOf(obj)
-	if s == nil {
+	if c == nil || obj == nil {
+		return health.Result{}, false
+	}
+	gk := obj.GroupVersionKind().GroupKind()
+	s, ok := c.kinds.Of(gk.Group, gk.Kind)
+	if !ok {
 		return health.Result{}, false
 	}
 	if s.err != nil {
@@ -108,22 +80,6 @@ func (c *Checks) Assess(obj *unstructured.Unstructured) (health.Result, bool) {
 		return unknown(err), true
 	}
 	return res, true
-}
-
-func (c *Checks) checkOf(obj *unstructured.Unstructured) *check {
-	if c == nil || obj == nil || len(c.exact)+len(c.patterns) == 0 {
-		return nil
-	}
-	gk := obj.GroupVersionKind().GroupKind()
-	if s, ok := c.exact[gk.Group+"/"+gk.Kind]; ok {
-		return s
-	}
-	for _, p := range c.patterns {
-		if p.group.Match(gk.Group) && p.kind.Match(gk.Kind) {
-			return p.check
-		}
-	}
-	return nil
 }
 
 func unknown(err error) health.Result {

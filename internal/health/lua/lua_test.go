@@ -213,7 +213,8 @@ func TestStuckIsNotRunAgain(t *testing.T) {
 		t.Errorf("another kind: %q", got)
 	}
 	// It goes on for some seconds, and is run again after them.
-	c.exact["example.com/Widget"].program.Wait()
+	stuck, _ := c.kinds.Of("example.com", "Widget")
+	stuck.program.Wait()
 	if got := brief(c, parseObject(t, widget)); !strings.Contains(got, "does not stop after 300ms") {
 		t.Errorf("after its end: %q", got)
 	}
