@@ -51,11 +51,11 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	fleet, plain := filepath.Join(dir, "fleet"), filepath.Join(dir, "plain")
+	fleet, plain, faulty := filepath.Join(dir, "fleet"), filepath.Join(dir, "plain"), filepath.Join(dir, "faulty")
 	if err := makeFleet(ctx, fleet, o); err != nil {
 		return err
 	}
-	if err := makePlain(plain, o.apps); err != nil {
+	if err := errors.Join(makePlain(plain, o.apps, ""), makePlain(faulty, o.apps, "maxUnavailable: 0")); err != nil {
 		return err
 	}
 	objects := o.apps * len(manifests())
@@ -72,6 +72,7 @@ func run(ctx context.Context, o options) error {
 	errs := []error{
 		row("start-up: one manifest", 1, belay, "check", filepath.Join(plain, "app-0000", "configmap.yaml")),
 		row("plain manifests", objects, belay, "check", plain),
+		row("plain manifests, a finding in ten", objects, belay, "check", faulty),
 		row(fmt.Sprintf("%d kustomize applications", o.apps), objects, belay, "check", fleet),
 		row(fmt.Sprintf("pull request: %d applications of %d", o.changed, o.apps), o.changed*len(manifests()), belay, "check", "--base", "main", fleet),
 		row("the preview of that pull request", o.changed*len(manifests()), belay, "preview", "--base", "main", fleet),

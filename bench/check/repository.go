@@ -53,7 +53,7 @@ spec:
 		"serviceaccount": "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: web}\n",
 		"ingress":        "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: web}\nspec:\n  tls: [{hosts: [web.example.com]}]\n  defaultBackend: {service: {name: web, port: {number: 80}}}\n",
 		"autoscaler":     "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: web}\nspec:\n  maxReplicas: 3\n  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}\n",
-		"budget":         "apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: web}\nspec:\n  minAvailable: 1\n  selector: {matchLabels: {app: web}}\n",
+		"budget":         "apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: web}\nspec:\n  maxUnavailable: 1\n  selector: {matchLabels: {app: web}}\n",
 		"role":           "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: web}\nrules: [{apiGroups: [\"\"], resources: [configmaps], verbs: [get]}]\n",
 		"rolebinding":    "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: web}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: web}\nsubjects: [{kind: ServiceAccount, name: web}]\n",
 		"networkpolicy":  "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: web}\nspec:\n  podSelector: {}\n  policyTypes: [Ingress, Egress]\n",
@@ -69,12 +69,16 @@ func write(name, content string) error {
 	return os.WriteFile(name, []byte(content), 0o644)
 }
 
-// makePlain writes all objects of all applications as they are deployed, one a file.
-func makePlain(dir string, apps int) error {
+// makePlain writes all objects of all applications as they are deployed, one a file. A fault, if not empty, takes the place of the
+// rule that a disruption budget has, so that each application has a finding.
+func makePlain(dir string, apps int, fault string) error {
 	for i := range apps {
 		for name, text := range manifests() {
-			text = strings.Replace(text, "{name: web}", "{name: web, namespace: "+application(i)+"}", 1)
-			text = strings.Replace(text, "  name: web\n", "  name: web\n  namespace: "+application(i)+"\n", 1)
+			text = strings.Replace(text, "metadata: {name: web}", "metadata: {name: web, namespace: "+application(i)+"}", 1)
+			text = strings.Replace(text, "metadata:\n  name: web\n", "metadata:\n  name: web\n  namespace: "+application(i)+"\n", 1)
+			if fault != "" {
+				text = strings.Replace(text, "maxUnavailable: 1", fault, 1)
+			}
 			if err := write(filepath.Join(dir, application(i), name+".yaml"), text); err != nil {
 				return err
 			}
