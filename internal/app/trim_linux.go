@@ -12,9 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// When pages of the program are given back: once what only the start needs is over, and then again and again: what happens once an hour needs few of them.
+// When pages of the program are given back: once initialisation is over, before the work on many applications has its peak, and
+// then again and again: what happens once an hour needs few of them.
 const (
-	trimFirst = 30 * time.Second
+	trimFirst = 2 * time.Second
 	trimEvery = time.Minute
 )
 
