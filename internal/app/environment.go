@@ -23,6 +23,7 @@ import (
 	"github.com/belaycd/belay/internal/settings"
 	"github.com/belaycd/belay/internal/source/git"
 	"github.com/belaycd/belay/internal/source/registry"
+	"github.com/belaycd/belay/internal/source/token"
 	"github.com/belaycd/belay/internal/source/webhook"
 )
 
@@ -34,6 +35,8 @@ type environment struct {
 	client  client.Client
 	cfg     Config
 	current atomic.Pointer[state]
+	// tokens are what services logged in to repositories with.
+	tokens *token.Store
 }
 
 // state never changes once it is published.
@@ -52,7 +55,7 @@ type state struct {
 }
 
 func newEnvironment(c client.Client, cfg Config) *environment {
-	return &environment{client: c, cfg: cfg}
+	return &environment{client: c, cfg: cfg, tokens: token.NewStore(time.Now, cfg.Env)}
 }
 
 // load reads everything through r. Input that cannot be read keeps its last good value and is logged.
@@ -173,17 +176,47 @@ func (e *environment) excluded(group, kind string) bool {
 
 // Credentials implements git.CredentialStore.
 func (e *environment) Credentials(repoURL, project string) (git.Credentials, error) {
-	c, err := e.current.Load().repos.For(repoURL, project)
+	repos := e.current.Load().repos
+	c, err := repos.For(repoURL, project)
 	if err != nil {
 		return git.Credentials{}, err
 	}
+	login, err := e.login(repos, c, repoURL)
+	if err != nil {
+		return git.Credentials{}, fmt.Errorf("Secret %s: %w", c.SecretName, err)
+	}
 	return git.Credentials{
+		Login:    login,
 		Username: c.Username.Reveal(), Password: c.Password.Reveal(), BearerToken: c.BearerToken.Reveal(),
 		ForceBasicAuth: c.ForceBasicAuth, SSHPrivateKey: []byte(c.SSHPrivateKey.Reveal()), KnownHosts: []byte(c.KnownHosts),
 		InsecureIgnoreHostKey: c.InsecureIgnoreHostKey, Insecure: c.Insecure, CA: []byte(c.CA),
 		TLSClientCert: []byte(c.TLSClientCert.Reveal()), TLSClientKey: []byte(c.TLSClientKey.Reveal()),
 		Proxy: c.Proxy.Reveal(), NoProxy: c.NoProxy, Scope: c.Project, LFS: c.EnableLFS,
 	}, nil
+}
+
+// login returns how a service logs in to a repository, nil when the Secret holds a name, a password or a key of its own.
+func (e *environment) login(repos *settings.Repositories, c settings.RepositoryCredentials, repoURL string) (git.Login, error) {
+	reach := func(host string) remote.Access {
+		return remote.Access{CA: []byte(repos.CA(host)), Proxy: c.Proxy.Reveal(), NoProxy: c.NoProxy}
+	}
+	var login *token.Login
+	var err error
+	switch {
+	case !c.Username.IsEmpty(), !c.Password.IsEmpty(), !c.BearerToken.IsEmpty(), !c.SSHPrivateKey.IsEmpty():
+	case !c.GitHubApp.PrivateKey.IsEmpty():
+		login, err = e.tokens.GitHubApp(token.GitHubApp{ID: c.GitHubApp.ID, InstallationID: c.GitHubApp.InstallationID,
+			PrivateKey: c.GitHubApp.PrivateKey.Reveal(), BaseURL: c.GitHubApp.EnterpriseBaseURL, Repository: repoURL}, reach)
+	case !c.GCPServiceAccountKey.IsEmpty():
+		login, err = e.tokens.Google(token.Google{Key: c.GCPServiceAccountKey.Reveal()}, reach)
+	case !c.Azure.ClientSecret.IsEmpty(), c.UseAzureWorkloadIdentity:
+		login, err = e.tokens.Azure(token.Azure{ClientID: c.Azure.ClientID, TenantID: c.Azure.TenantID, ClientSecret: c.Azure.ClientSecret.Reveal(),
+			Endpoint: c.Azure.ActiveDirectoryEndpoint, WorkloadIdentity: c.UseAzureWorkloadIdentity}, reach)
+	}
+	if login == nil || err != nil {
+		return nil, err // not a nil pointer that is no nil interface
+	}
+	return login, nil
 }
 
 // Access implements registry.AccessStore. An OCI registry may be written with or without a scheme, here as in its Secret.

@@ -25,15 +25,7 @@ func withSettings(t *testing.T, allow string, secrets ...map[string]string) (*en
 	t.Helper()
 	cfg := Config{CacheDir: t.TempDir(), Log: slog.New(slog.DiscardHandler)}
 	env := newEnvironment(nil, cfg)
-	var list []*corev1.Secret
-	for i, data := range secrets {
-		s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "s" + string(rune('a'+i)), Labels: map[string]string{v1alpha1.LabelSecretType: "repository"}}, Data: map[string][]byte{}}
-		for k, v := range data {
-			s.Data[k] = []byte(v)
-		}
-		list = append(list, s)
-	}
-	repos, problems := settings.NewRepositories(list, settings.Trust{})
+	repos, problems := settings.NewRepositories(repositorySecrets(secrets...), settings.Trust{})
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
@@ -49,6 +41,17 @@ func withSettings(t *testing.T, allow string, secrets ...map[string]string) (*en
 		}
 	})
 	return env, sources
+}
+
+func repositorySecrets(secrets ...map[string]string) (list []*corev1.Secret) {
+	for i, data := range secrets {
+		s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "s" + string(rune('a'+i)), Labels: map[string]string{v1alpha1.LabelSecretType: "repository"}}, Data: map[string][]byte{}}
+		for k, v := range data {
+			s.Data[k] = []byte(v)
+		}
+		list = append(list, s)
+	}
+	return list
 }
 
 // TestRemotes fetches dependencies, bases and files from real servers, where the settings allow it and nowhere else.

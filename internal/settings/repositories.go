@@ -111,6 +111,9 @@ func (r *Repositories) For(repoURL, project string) (RepositoryCredentials, erro
 	return c, nil
 }
 
+// CA returns the authorities, in PEM, that are trusted for a host; empty means the system's.
+func (r *Repositories) CA(host string) string { return r.trust.CA(host) }
+
 // own finds the repository's own Secret: the project's, or else one for every project.
 func (r *Repositories) own(key, project string) (entry, bool) {
 	entries := r.exact[sha256.Sum256([]byte(key))]

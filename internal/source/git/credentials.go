@@ -1,6 +1,7 @@
 package git
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -20,6 +21,8 @@ type Credentials struct {
 	Username, Password string
 	// BearerToken is sent as "Authorization: Bearer", as some Bitbucket servers want it.
 	BearerToken string
+	// Login, if set, obtains Username and Password or BearerToken when they are needed; for http and https alone.
+	Login Login `json:"-"`
 	// ForceBasicAuth sends Username and Password even when one of them is empty.
 	ForceBasicAuth bool
 	// SSHPrivateKey is a PEM or OpenSSH private key without a passphrase.
@@ -43,6 +46,16 @@ type Credentials struct {
 	LFS bool
 }
 
+// Login obtains what an HTTP server wants to see, for a short time. It is safe for concurrent use.
+type Login interface {
+	// ID changes with what the login is made of.
+	ID() string
+	// Login returns a user name and a password, or a bearer token; it may ask a server for them. Errors hold no secret.
+	Login(ctx context.Context) (username, password, bearer string, err error)
+	// Forget drops what was refused.
+	Forget()
+}
+
 // CredentialStore finds credentials. Implementations are safe for concurrent use and answer from memory.
 type CredentialStore interface {
 	// Credentials returns what applications of project reach repoURL with, and the zero value when nothing is configured
@@ -59,12 +72,34 @@ func (Credentials) GoString() string { return "***" }
 // fingerprint changes when the credentials do, so that a remembered failure does not outlive its cause.
 func (c Credentials) fingerprint() string {
 	type plain Credentials // without the methods that hide the content
-	data, err := json.Marshal(plain(c))
+	data, err := json.Marshal(struct {
+		plain
+		Login string
+	}{plain(c), c.loginID()})
 	if err != nil {
 		return "" // strings and bytes always marshal
 	}
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
+}
+
+func (c Credentials) loginID() string {
+	if c.Login == nil {
+		return ""
+	}
+	return c.Login.ID()
+}
+
+// loggedIn returns the credentials for rem with what their login obtains.
+func (c Credentials) loggedIn(ctx context.Context, rem remote) (Credentials, error) {
+	if c.Login == nil || rem.scheme != "https" && rem.scheme != "http" {
+		return c, nil
+	}
+	var err error
+	if c.Username, c.Password, c.BearerToken, err = c.Login.Login(ctx); err != nil {
+		return Credentials{}, &wrapped{"log in", err}
+	}
+	return c, nil
 }
 
 // secrets lists the values that no message may contain.

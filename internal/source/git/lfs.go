@@ -129,6 +129,9 @@ func (r *repo) download(ctx context.Context, p pointer) ([]byte, error) {
 		return nil, fault.New(fault.Invalid, "address cannot be read")
 	}
 	creds, err := r.credentials()
+	if err == nil {
+		creds, err = creds.loggedIn(ctx, r.remote)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -280,7 +280,11 @@ func (r *repo) request(ctx context.Context, kind string, limit time.Duration, ar
 		return nil, err
 	}
 	began := s.cfg.Now()
-	out, err := r.authorised(ctx, creds, limit, args)
+	var out []byte
+	ready, err := creds.loggedIn(ctx, r.remote)
+	if err == nil {
+		out, err = r.authorised(ctx, ready, limit, args)
+	}
 	if errors.Is(err, context.Canceled) || s.life.Ended() {
 		return nil, err // nobody waits for it any more; that says nothing about the remote
 	}
@@ -289,6 +293,9 @@ func (r *repo) request(ctx context.Context, kind string, limit time.Duration, ar
 	s.cfg.Observe(r.remote.shown(), kind, ended.Sub(began), err)
 	if err != nil {
 		r.fail(err, ended, creds)
+		if creds.Login != nil && fault.Is(err, fault.Denied) {
+			creds.Login.Forget()
+		}
 	}
 	return out, err
 }

@@ -182,6 +182,6 @@ func (c Credentials) public() bool { return c.sameLogin(Credentials{}) }
 
 // sameLogin reports whether two credentials authenticate as the same.
 func (c Credentials) sameLogin(o Credentials) bool {
-	return c.Username == o.Username && c.Password == o.Password && c.BearerToken == o.BearerToken &&
+	return c.Username == o.Username && c.Password == o.Password && c.BearerToken == o.BearerToken && c.loginID() == o.loginID() &&
 		string(c.SSHPrivateKey) == string(o.SSHPrivateKey) && string(c.TLSClientKey) == string(o.TLSClientKey)
 }

@@ -1,0 +1,111 @@
+package app
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/belaycd/belay/internal/fault"
+	"github.com/belaycd/belay/internal/gitserver"
+	"github.com/belaycd/belay/internal/settings"
+	"github.com/belaycd/belay/internal/source"
+	"github.com/belaycd/belay/internal/source/sourcetest"
+)
+
+// TestGitHubApp reads a repository in the name of a GitHub App: by what its Secret says, with the token that the API gives, and
+// with the next one when that is refused.
+func TestGitHubApp(t *testing.T) {
+	dir := t.TempDir()
+	repo := sourcetest.NewRepo(t, dir, "acme/shop")
+	want := repo.Commit("main", map[string]string{"a.yaml": "a: 1\n"})
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var issued, good, asked atomic.Int64
+	good.Store(1)
+	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/api/v3/app/installations/77/access_tokens" {
+			w.WriteHeader(http.StatusCreated)
+			fmt.Fprintf(w, `{"token": "canary-%d", "expires_at": %q}`, issued.Add(1), time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
+			return
+		}
+		asked.Add(1)
+		gitserver.New(gitserver.Config{Dir: dir, Username: "x-access-token", Password: fmt.Sprintf("canary-%d", good.Load())}).ServeHTTP(w, r)
+	}))
+	t.Cleanup(srv.Close)
+	host := strings.TrimPrefix(srv.URL, "https://")
+	secret := map[string]string{"url": srv.URL + "/acme/shop.git", "githubAppID": "4711", "githubAppInstallationID": "77", "githubAppEnterpriseBaseUrl": srv.URL + "/api/v3",
+		"githubAppPrivateKey": string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}))}
+	trust, problems := settings.NewTrust(nil, map[string]string{
+		host[:strings.IndexByte(host, ':')]: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}))})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	open := func() source.Source {
+		cfg := Config{CacheDir: t.TempDir(), Log: slog.New(slog.DiscardHandler)}
+		env := newEnvironment(nil, cfg)
+		repos, problems := settings.NewRepositories(repositorySecrets(secret), trust)
+		if len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		env.current.Store(&state{settings: settings.Default(), repos: repos})
+		sources, err := openSources(cfg, env, observers{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := sources.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return sources
+	}
+	req := source.Request{RepoURL: secret["url"], Target: "main"}
+	s := open()
+	for range 2 {
+		if got, err := s.Resolve(t.Context(), req, source.Fresh); err != nil || string(got) != want {
+			t.Fatalf("%s, %v", got, err)
+		}
+	}
+	if issued.Load() != 1 || asked.Load() == 0 {
+		t.Errorf("%d tokens for two looks of %d requests", issued.Load(), asked.Load())
+	}
+	good.Store(2) // the token is revoked
+	if _, err := s.Resolve(t.Context(), req, source.Fresh); !fault.Is(err, fault.Denied) || strings.Contains(fmt.Sprint(err), "canary") {
+		t.Errorf("with a token that was revoked: %v", err)
+	}
+	if got, err := eventually(t, func() (source.Revision, error) { return s.Resolve(t.Context(), req, source.Fresh) }); err != nil || string(got) != want {
+		t.Errorf("with the next token: %s, %v", got, err)
+	}
+	// What the Secret lacks is told with its name and the key, and nobody is asked without a token.
+	delete(secret, "githubAppID")
+	before := asked.Load()
+	if _, err := open().Resolve(t.Context(), req, source.Fresh); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "githubAppID is missing") {
+		t.Errorf("without githubAppID: %v", err)
+	}
+	if asked.Load() != before {
+		t.Error("the repository was asked without a login")
+	}
+}
+
+// eventually repeats what a backoff holds up for a second.
+func eventually[T any](t *testing.T, try func() (T, error)) (out T, err error) {
+	t.Helper()
+	for range 50 {
+		if out, err = try(); err == nil {
+			return out, nil
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return out, err
+}
