@@ -28,7 +28,7 @@ const (
 )
 
 // Google logs in as a service account: its name and a token of an hour in the place of a password.
-func (s *Store) Google(g Google, reach Reach) (*Login, error) { return s.login(g, reach) }
+func (s *Store) Google(g Google, reach Reach) (*Login, error) { return s.login(g, "", reach) }
 
 func (g Google) issue(ctx context.Context, s *Store, reach Reach) (grant, error) {
 	var key struct {
@@ -68,7 +68,7 @@ const (
 )
 
 // Azure logs in to Azure DevOps with a bearer token.
-func (s *Store) Azure(a Azure, reach Reach) (*Login, error) { return s.login(a, reach) }
+func (s *Store) Azure(a Azure, reach Reach) (*Login, error) { return s.login(a, "", reach) }
 
 func (a Azure) issue(ctx context.Context, s *Store, reach Reach) (grant, error) {
 	params := url.Values{}

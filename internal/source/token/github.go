@@ -29,7 +29,7 @@ type GitHubApp struct {
 	// BaseURL is the address of the API of GitHub Enterprise, such as https://ghe.example.com/api/v3; empty means github.com.
 	BaseURL string
 	// Repository is the address of the repository.
-	Repository string
+	Repository string `json:"-"`
 }
 
 const gitHubAPI = "https://api.github.com"
@@ -37,9 +37,9 @@ const gitHubAPI = "https://api.github.com"
 // GitHubApp logs in as an installation of an app: github.com gives it a password for an hour.
 func (s *Store) GitHubApp(a GitHubApp, reach Reach) (*Login, error) {
 	if a.InstallationID != 0 {
-		a.Repository = "" // one token for all of them
+		a.Repository = ""
 	}
-	return s.login(a, reach)
+	return s.login(a, a.Repository, reach)
 }
 
 func (a GitHubApp) issue(ctx context.Context, s *Store, reach Reach) (grant, error) {

@@ -88,17 +88,19 @@ type Login struct {
 	grant grant
 }
 
-// login returns the login of an issuer, the same one for the same content.
-func (s *Store) login(i issuer, reach Reach) (*Login, error) {
+// login returns the login of an issuer for a repository, the same one for the same content; an empty repository means that one
+// token is for all of them.
+func (s *Store) login(i issuer, repository string, reach Reach) (*Login, error) {
 	content, err := json.Marshal(i)
 	if err != nil {
 		return nil, fault.New(fault.Internal, "identify a login: %w", err)
 	}
 	sum := sha256.Sum256(append(fmt.Appendf(nil, "%T ", i), content...))
 	id := hex.EncodeToString(sum[:])
+	key := id + " " + repository
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l, ok := s.logins[id]; ok {
+	if l, ok := s.logins[key]; ok {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.reach = reach // what is trusted may have changed since
@@ -110,11 +112,11 @@ func (s *Store) login(i issuer, reach Reach) (*Login, error) {
 		}
 	}
 	l := &Login{store: s, id: id, issuer: i, reach: reach, turn: make(chan struct{}, 1)}
-	s.logins[id] = l
+	s.logins[key] = l
 	return l, nil
 }
 
-// ID changes with whom the login is for and with the secret behind it; it tells neither.
+// ID changes with who logs in and with the secret behind it; it tells neither. It is the same for all repositories.
 func (l *Login) ID() string { return l.id }
 
 // Login returns a user name and a password, or a bearer token, which are good for some minutes at least. An error is of kind

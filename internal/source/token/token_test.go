@@ -333,3 +333,27 @@ func TestRedirect(t *testing.T) {
 		t.Errorf("the login went on to another host: %d requests", len(told))
 	}
 }
+
+// TestID: two repositories of one app are reached by one identity, though by a token each where the installation is not told.
+func TestID(t *testing.T) {
+	h := newHost(t)
+	s := NewStore(time.Now, nil)
+	open := func(a GitHubApp) *Login {
+		t.Helper()
+		l, err := s.GitHubApp(h.gitHub(a), h.trusted)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	a, b := open(GitHubApp{Repository: "https://ghe.example.com/acme/shop"}), open(GitHubApp{Repository: "https://ghe.example.com/other/shop"})
+	if a == b || a.ID() != b.ID() {
+		t.Errorf("two repositories share a login: %t; their ids: %s, %s", a == b, a.ID(), b.ID())
+	}
+	if c := open(GitHubApp{ID: 4712, Repository: "https://ghe.example.com/acme/shop"}); c.ID() == a.ID() {
+		t.Error("two apps have one id")
+	}
+	if c, d := open(GitHubApp{InstallationID: 77, Repository: "https://ghe.example.com/acme/a"}), open(GitHubApp{InstallationID: 77, Repository: "https://ghe.example.com/acme/b"}); c != d {
+		t.Error("two repositories of one installation have a login each")
+	}
+}
