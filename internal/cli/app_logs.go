@@ -54,6 +54,7 @@ func (c *cli) appLogs() *cobra.Command {
 		},
 	}
 	o.bind(cmd.Flags())
+	c.kube.bindHome(cmd.Flags())
 	fs := cmd.Flags()
 	fs.BoolVarP(&o.follow, "follow", "f", false, "go on with new lines and new pods")
 	fs.BoolVarP(&o.previous, "previous", "p", false, "the containers before the last restart")

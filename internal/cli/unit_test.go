@@ -130,6 +130,9 @@ func TestHelp(t *testing.T) {
 			t.Errorf("help of %s:\n%s", cmd.CommandPath(), out.String())
 		}
 		checkExamples(t, root, cmd)
+		if own := cmd.LocalNonPersistentFlags().Lookup("namespace"); own != nil && cmd.Flags().ShorthandLookup("n") == nil {
+			t.Errorf("%s has a --namespace of its own, and no -n for the namespace of the control plane", cmd.CommandPath())
+		}
 		for _, sub := range cmd.Commands() {
 			walk(sub)
 		}
