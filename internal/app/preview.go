@@ -7,7 +7,9 @@ import (
 	"crypto/rand"
 	"fmt"
 	"os/exec"
+	"path"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/belaycd/belay/internal/check"
@@ -52,7 +54,7 @@ func Preview(ctx context.Context, opts cli.PreviewOptions) (preview.Input, error
 	if base == nil {
 		return in, nil
 	}
-	if differs(in.Head, in.Head.Base) {
+	if varies(in.Head, in.Head.Base) {
 		// Once more, to find out what is another value in every render.
 		if in.Again, err = load(); err != nil {
 			return in, err
@@ -62,23 +64,21 @@ func Preview(ctx context.Context, opts cli.PreviewOptions) (preview.Input, error
 	return in, err
 }
 
-// differs reports whether any unit of head is not as in base.
-func differs(head, base *check.Repository) bool {
-	for _, u := range head.Units {
-		if u.Unchanged {
-			continue
-		}
-		old := base.Unit(u.Name)
-		if old == nil || len(old.Objects) != len(u.Objects) {
-			return true
-		}
-		for _, o := range u.Objects {
-			if b := old.Find(o.Ref); b == nil || !reflect.DeepEqual(b.Object, o.Object) {
-				return true
-			}
-		}
-	}
-	return len(head.Units) != len(base.Units)
+// varies reports whether a unit of head may be another one in every render, though its files are the same: a chart whose objects
+// are not as in base, since templates alone can make random values.
+func varies(head, base *check.Repository) bool {
+	return slices.ContainsFunc(head.Units, func(u *check.Unit) bool {
+		chart := u.Values != nil || slices.ContainsFunc(u.Reads, func(name string) bool { return path.Base(name) == "Chart.yaml" })
+		return chart && !u.Unchanged && differs(u, base.Unit(u.Name))
+	})
+}
+
+// differs reports whether a unit is not as it was.
+func differs(u, old *check.Unit) bool {
+	return old == nil || len(old.Objects) != len(u.Objects) || slices.ContainsFunc(u.Objects, func(o *check.Object) bool {
+		b := old.Find(o.Ref)
+		return b == nil || !reflect.DeepEqual(b.Object, o.Object)
+	})
 }
 
 // ruleImmutable is the rule of the checker that asks what the API server would say to an update.
