@@ -50,6 +50,7 @@ func rules() []rule {
 		{`returned error: 429`, fault.Transient, "the server limits our requests (429)"},
 		{`returned error: 5\d\d`, fault.Transient, ""},
 		{`returned error: 3\d\d`, fault.Invalid, "the repository has moved and the server redirects; use its new URL"},
+		{lockTaken, fault.Transient, "another git process holds a lock of the mirror; if that was killed, the lock is removed when it is a minute old"},
 		{`No space left on device`, fault.Transient, "the cache directory is full"},
 	}
 }
@@ -62,11 +63,15 @@ const corruption = `(?m)^(error|fatal): .*(is corrupt|corrupted|bad object|is em
 	`invalid (object|sha1 pointer|reference)|did not send all necessary objects|Failed to traverse parents|unresolved deltas|` +
 	`index file .* is|pack .* (cannot|far)|bad signature|packfile .* (is|cannot|claims|index))`
 
+// lockTaken is what git says when another process holds a lock, or was killed while it did.
+const lockTaken = `Unable to create '[^']*\.lock': File exists`
+
 // classifier turns failures of git into errors for people.
 type classifier struct {
 	rules   []compiledRule
 	corrupt *regexp.Regexp
 	moved   *regexp.Regexp
+	locked  *regexp.Regexp
 }
 
 type compiledRule struct {
@@ -75,7 +80,7 @@ type compiledRule struct {
 }
 
 func newClassifier() *classifier {
-	c := &classifier{corrupt: regexp.MustCompile(corruption), moved: regexp.MustCompile(`returned error: 3\d\d`)}
+	c := &classifier{corrupt: regexp.MustCompile(corruption), moved: regexp.MustCompile(`returned error: 3\d\d`), locked: regexp.MustCompile(lockTaken)}
 	for _, r := range rules() {
 		c.rules = append(c.rules, compiledRule{rule: r, re: regexp.MustCompile(r.pattern)})
 	}
@@ -136,6 +141,11 @@ func (w *wrapped) Unwrap() error { return w.err }
 func (c *classifier) isCorrupt(err error) bool {
 	var failed *commandError
 	return errors.As(err, &failed) && c.corrupt.MatchString(failed.stderr)
+}
+
+func (c *classifier) isLocked(err error) bool {
+	var failed *commandError
+	return errors.As(err, &failed) && c.locked.MatchString(failed.stderr)
 }
 
 func (c *classifier) isRedirect(err error) bool {

@@ -168,6 +168,7 @@ func (r *repo) maintain() {
 	if err != nil {
 		return // a mirror without it is damaged, and the next read finds that out
 	}
+	r.clearPacks(packs)
 	loose, _ := os.ReadDir(filepath.Join(r.dir, "objects", "17")) // absent when no loose object begins with 17
 	if len(packs) < 2*manyPacks && len(loose) < manyLoose {
 		return

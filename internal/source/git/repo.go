@@ -285,6 +285,9 @@ func (r *repo) request(ctx context.Context, kind string, limit time.Duration, ar
 	if err == nil {
 		out, err = r.authorised(ctx, ready, limit, args)
 	}
+	if s.errors.isLocked(err) && r.unlock() {
+		out, err = r.authorised(ctx, ready, limit, args)
+	}
 	if errors.Is(err, context.Canceled) || s.life.Ended() {
 		return nil, err // nobody waits for it any more; that says nothing about the remote
 	}
