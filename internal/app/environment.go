@@ -191,7 +191,7 @@ func (e *environment) Credentials(repoURL, project string) (git.Credentials, err
 		ForceBasicAuth: c.ForceBasicAuth, SSHPrivateKey: []byte(c.SSHPrivateKey.Reveal()), KnownHosts: []byte(c.KnownHosts),
 		InsecureIgnoreHostKey: c.InsecureIgnoreHostKey, Insecure: c.Insecure, CA: []byte(c.CA),
 		TLSClientCert: []byte(c.TLSClientCert.Reveal()), TLSClientKey: []byte(c.TLSClientKey.Reveal()),
-		Proxy: c.Proxy.Reveal(), NoProxy: c.NoProxy, Scope: c.Project, LFS: c.EnableLFS,
+		Proxy: c.Proxy.Reveal(), NoProxy: c.NoProxy, Scope: c.Project, LFS: c.EnableLFS, Depth: c.Depth,
 	}, nil
 }
 

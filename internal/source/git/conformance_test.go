@@ -22,6 +22,9 @@ func TestConformance(t *testing.T) {
 			return sourcetest.HTTP(t, gitserver.Config{Dir: dir, Username: "ann", Password: "s3cret: ü"}),
 				Credentials{Username: "ann", Password: "s3cret: ü"}
 		},
+		"http, shallow": func(t *testing.T, dir string) (string, Credentials) {
+			return sourcetest.HTTP(t, gitserver.Config{Dir: dir}), Credentials{Depth: 1}
+		},
 		"https": func(t *testing.T, dir string) (string, Credentials) {
 			url, ca := sourcetest.HTTPS(t, gitserver.Config{Dir: dir})
 			return url, Credentials{CA: ca}
@@ -35,7 +38,7 @@ func TestConformance(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			suite := sourcetest.RunTransport
-			if name == "http" {
+			if name == "http" || name == "http, shallow" {
 				suite = sourcetest.Run
 			}
 			suite(t, func(t *testing.T) sourcetest.Fixture {

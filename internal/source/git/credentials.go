@@ -42,6 +42,8 @@ type Credentials struct {
 	// Scope is the project that the credentials are limited to, empty for all. What is fetched with them is for that
 	// project alone.
 	Scope string
+	// Depth is how many commits of each branch and tag are fetched; 0 means all. Older commits are got one by one by their SHA.
+	Depth int64
 	// LFS reads files of Git LFS in the place of the pointers to them.
 	LFS bool
 }

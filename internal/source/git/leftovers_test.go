@@ -14,16 +14,18 @@ import (
 )
 
 // TestLocksOfKilledProcesses leaves locks in the mirror as a git does that is killed while it writes refs: they hold nothing up for
-// longer than a minute, and a lock of a process that is alive is left alone.
+// longer than a process that is alive could, and a lock of a process that is alive is left alone.
 func TestLocksOfKilledProcesses(t *testing.T) {
 	for name, c := range map[string]struct {
 		lock string
 		push func(*sourcetest.Repo) // a change that needs the lock
+		held time.Duration          // how long one that is alive may hold it
 	}{
-		"of a branch":     {"refs/heads/main.lock", func(*sourcetest.Repo) {}},
-		"of packed refs":  {"packed-refs.lock", func(r *sourcetest.Repo) { r.Git("branch", "-D", "old") }},
-		"of another ref":  {"refs/heads/new.lock", func(r *sourcetest.Repo) { r.Git("branch", "new") }},
-		"of what we keep": {ownHead + ".lock", func(*sourcetest.Repo) {}},
+		"of a branch":         {"refs/heads/main.lock", func(*sourcetest.Repo) {}, time.Minute},
+		"of packed refs":      {"packed-refs.lock", func(r *sourcetest.Repo) { r.Git("branch", "-D", "old") }, time.Minute},
+		"of another ref":      {"refs/heads/new.lock", func(r *sourcetest.Repo) { r.Git("branch", "new") }, time.Minute},
+		"of what we keep":     {ownHead + ".lock", func(*sourcetest.Repo) {}, time.Minute},
+		"of a shallow mirror": {"shallow.lock", func(*sourcetest.Repo) {}, 10 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -31,7 +33,12 @@ func TestLocksOfKilledProcesses(t *testing.T) {
 			repo.Git("branch", "old")
 			clock := newClock()
 			clock.advance(time.Since(clock.Now())) // files have the time of the machine
-			s := newSource(t, func(cfg *Config) { cfg.Now = clock.Now })
+			s := newSource(t, func(cfg *Config) {
+				cfg.Now = clock.Now
+				if strings.HasPrefix(c.lock, "shallow") {
+					cfg.Credentials = fixed(Credentials{Depth: 1})
+				}
+			})
 			req := source.Request{RepoURL: sourcetest.HTTP(t, gitserver.Config{Dir: dir}) + "/app.git", Target: "main"}
 			look := func() (source.Revision, error) {
 				rev, err := s.Resolve(t.Context(), req, source.Fresh)
@@ -58,9 +65,9 @@ func TestLocksOfKilledProcesses(t *testing.T) {
 			if _, err := os.Stat(lock); err != nil {
 				t.Errorf("the lock of a process that may be alive: %v", err)
 			}
-			clock.advance(2 * time.Minute)
+			clock.advance(c.held + time.Minute)
 			if got, err := look(); err != nil || string(got) != want {
-				t.Errorf("two minutes later: %s, %v; want %s", got, err, want)
+				t.Errorf("later than it can be held: %s, %v; want %s", got, err, want)
 			}
 			if refs, err := s.git.run(t.Context(), nil, "--git-dir="+mirrorOf(t, s), "for-each-ref", "--format=%(refname:short)", "refs/heads"); err != nil || strings.Contains(string(refs), "old") == (c.lock == "packed-refs.lock") {
 				t.Errorf("branches of the mirror: %q, %v", refs, err)

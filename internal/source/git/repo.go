@@ -6,6 +6,8 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -38,6 +40,7 @@ type repo struct {
 
 	looks   flight.Flight // ls-remote, or a fetch for a caller who wants news
 	fetches flight.Flight // everything that changes the mirror
+	cutting chan struct{} // held by a fetch that cuts history off: git lets one at a time do so
 
 	mu       sync.Mutex // guards what follows; never held while waiting for anything
 	ready    bool       // the mirror exists
@@ -71,7 +74,7 @@ type failure struct {
 type place struct{ url, project, key string }
 
 func newRepo(s *Source, rem remote, at place) *repo {
-	r := &repo{src: s, remote: rem, asked: at.url, scope: at.project, dir: filepath.Join(s.cfg.CacheDir, at.key+".git"),
+	r := &repo{src: s, remote: rem, cutting: make(chan struct{}, 1), asked: at.url, scope: at.project, dir: filepath.Join(s.cfg.CacheDir, at.key+".git"),
 		extra: map[string]bool{}, absent: map[oid]time.Time{}, singles: map[string]*single{}, short: map[string]expansion{}}
 	_, err := os.Stat(filepath.Join(r.dir, "HEAD"))
 	r.ready = err == nil
@@ -278,6 +281,15 @@ func (r *repo) request(ctx context.Context, kind string, limit time.Duration, ar
 	creds, err := r.credentials()
 	if err != nil {
 		return nil, err
+	}
+	if at := slices.Index(args, "fetch"); creds.Depth > 0 && at > 0 {
+		args = slices.Insert(slices.Clone(args), at+1, "--depth="+strconv.FormatInt(creds.Depth, 10))
+		select {
+		case r.cutting <- struct{}{}:
+			defer func() { <-r.cutting }()
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 	began := s.cfg.Now()
 	var out []byte
