@@ -181,12 +181,8 @@ func (e *environment) Credentials(repoURL, project string) (git.Credentials, err
 	if err != nil {
 		return git.Credentials{}, err
 	}
-	login, err := e.login(repos, c, repoURL)
-	if err != nil {
-		return git.Credentials{}, fmt.Errorf("Secret %s: %w", c.SecretName, err)
-	}
 	return git.Credentials{
-		Login:    login,
+		Login:    e.login(repos, c, repoURL),
 		Username: c.Username.Reveal(), Password: c.Password.Reveal(), BearerToken: c.BearerToken.Reveal(),
 		ForceBasicAuth: c.ForceBasicAuth, SSHPrivateKey: []byte(c.SSHPrivateKey.Reveal()), KnownHosts: []byte(c.KnownHosts),
 		InsecureIgnoreHostKey: c.InsecureIgnoreHostKey, Insecure: c.Insecure, CA: []byte(c.CA),
@@ -196,27 +192,37 @@ func (e *environment) Credentials(repoURL, project string) (git.Credentials, err
 }
 
 // login returns how a service logs in to a repository, nil when the Secret holds a name, a password or a key of its own.
-func (e *environment) login(repos *settings.Repositories, c settings.RepositoryCredentials, repoURL string) (git.Login, error) {
+func (e *environment) login(repos *settings.Repositories, c settings.RepositoryCredentials, repoURL string) git.Login {
 	reach := func(host string) remote.Access {
 		return remote.Access{CA: []byte(repos.CA(host)), Proxy: c.Proxy.Reveal(), NoProxy: c.NoProxy}
 	}
-	var login *token.Login
-	var err error
 	switch {
 	case !c.Username.IsEmpty(), !c.Password.IsEmpty(), !c.BearerToken.IsEmpty(), !c.SSHPrivateKey.IsEmpty():
+		return nil
 	case !c.GitHubApp.PrivateKey.IsEmpty():
-		login, err = e.tokens.GitHubApp(token.GitHubApp{ID: c.GitHubApp.ID, InstallationID: c.GitHubApp.InstallationID,
-			PrivateKey: c.GitHubApp.PrivateKey.Reveal(), BaseURL: c.GitHubApp.EnterpriseBaseURL, Repository: repoURL}, reach)
+		return secretLogin{c.SecretName, e.tokens.GitHubApp(token.GitHubApp{ID: c.GitHubApp.ID, InstallationID: c.GitHubApp.InstallationID,
+			PrivateKey: c.GitHubApp.PrivateKey.Reveal(), BaseURL: c.GitHubApp.EnterpriseBaseURL, Repository: repoURL}, reach)}
 	case !c.GCPServiceAccountKey.IsEmpty():
-		login, err = e.tokens.Google(token.Google{Key: c.GCPServiceAccountKey.Reveal()}, reach)
+		return secretLogin{c.SecretName, e.tokens.Google(token.Google{Key: c.GCPServiceAccountKey.Reveal()}, reach)}
 	case !c.Azure.ClientSecret.IsEmpty(), c.UseAzureWorkloadIdentity:
-		login, err = e.tokens.Azure(token.Azure{ClientID: c.Azure.ClientID, TenantID: c.Azure.TenantID, ClientSecret: c.Azure.ClientSecret.Reveal(),
-			Endpoint: c.Azure.ActiveDirectoryEndpoint, WorkloadIdentity: c.UseAzureWorkloadIdentity}, reach)
+		return secretLogin{c.SecretName, e.tokens.Azure(token.Azure{ClientID: c.Azure.ClientID, TenantID: c.Azure.TenantID,
+			ClientSecret: c.Azure.ClientSecret.Reveal(), Endpoint: c.Azure.ActiveDirectoryEndpoint, WorkloadIdentity: c.UseAzureWorkloadIdentity}, reach)}
 	}
-	if login == nil || err != nil {
-		return nil, err // not a nil pointer that is no nil interface
+	return nil
+}
+
+// secretLogin says in its errors which Secret to look at.
+type secretLogin struct {
+	secret string
+	*token.Login
+}
+
+// Obtain implements git.Login.
+func (l secretLogin) Obtain(ctx context.Context) (username, password, bearer string, err error) {
+	if username, password, bearer, err = l.Login.Obtain(ctx); err != nil {
+		err = fmt.Errorf("Secret %s: %w", l.secret, err)
 	}
-	return login, nil
+	return username, password, bearer, err
 }
 
 // Access implements registry.AccessStore. An OCI registry may be written with or without a scheme, here as in its Secret.

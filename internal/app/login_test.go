@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -51,27 +50,8 @@ func TestGitHubApp(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	open := func() source.Source {
-		cfg := Config{CacheDir: t.TempDir(), Log: slog.New(slog.DiscardHandler)}
-		env := newEnvironment(nil, cfg)
-		repos, problems := settings.NewRepositories(repositorySecrets(secret), trust)
-		if len(problems) > 0 {
-			t.Fatal(problems)
-		}
-		env.current.Store(&state{settings: settings.Default(), repos: repos})
-		sources, err := openSources(cfg, env, observers{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := sources.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-		return sources
-	}
 	req := source.Request{RepoURL: secret["url"], Target: "main"}
-	s := open()
+	_, s := withTrust(t, trust, "", secret)
 	for range 2 {
 		if got, err := s.Resolve(t.Context(), req, source.Fresh); err != nil || string(got) != want {
 			t.Fatalf("%s, %v", got, err)
@@ -80,32 +60,25 @@ func TestGitHubApp(t *testing.T) {
 	if issued.Load() != 1 || asked.Load() == 0 {
 		t.Errorf("%d tokens for two looks of %d requests", issued.Load(), asked.Load())
 	}
-	good.Store(2) // the token is revoked
-	if _, err := s.Resolve(t.Context(), req, source.Fresh); !fault.Is(err, fault.Denied) || strings.Contains(fmt.Sprint(err), "canary") {
-		t.Errorf("with a token that was revoked: %v", err)
+	good.Store(2) // the token is revoked: the next one takes its place at once
+	want = repo.Commit("main", map[string]string{"a.yaml": "a: 2\n"})
+	if got, err := s.Resolve(t.Context(), req, source.Fresh); err != nil || string(got) != want || issued.Load() != 2 {
+		t.Errorf("with a token that was revoked: %s, %v; %d issued", got, err, issued.Load())
 	}
-	if got, err := eventually(t, func() (source.Revision, error) { return s.Resolve(t.Context(), req, source.Fresh) }); err != nil || string(got) != want {
-		t.Errorf("with the next token: %s, %v", got, err)
+	good.Store(0) // the app may not read the repository: no token helps, and no number of them is asked for
+	_, err = s.Resolve(t.Context(), req, source.Fresh)
+	if !fault.Is(err, fault.Denied) || strings.Contains(fmt.Sprint(err), "canary") || issued.Load() > 3 {
+		t.Errorf("an app that may not read: %v; %d issued", err, issued.Load())
 	}
 	// What the Secret lacks is told with its name and the key, and nobody is asked without a token.
 	delete(secret, "githubAppID")
 	before := asked.Load()
-	if _, err := open().Resolve(t.Context(), req, source.Fresh); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "githubAppID is missing") {
+	_, s = withTrust(t, trust, "", secret)
+	_, err = s.Resolve(t.Context(), req, source.Fresh)
+	if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "Secret sa: githubAppID is missing") {
 		t.Errorf("without githubAppID: %v", err)
 	}
 	if asked.Load() != before {
 		t.Error("the repository was asked without a login")
 	}
-}
-
-// eventually repeats what a backoff holds up for a second.
-func eventually[T any](t *testing.T, try func() (T, error)) (out T, err error) {
-	t.Helper()
-	for range 50 {
-		if out, err = try(); err == nil {
-			return out, nil
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	return out, err
 }

@@ -23,9 +23,22 @@ import (
 // withSettings returns repositories whose settings are those given.
 func withSettings(t *testing.T, allow string, secrets ...map[string]string) (*environment, *repositories) {
 	t.Helper()
+	return withTrust(t, settings.Trust{}, allow, secrets...)
+}
+
+func withTrust(t *testing.T, trust settings.Trust, allow string, secrets ...map[string]string) (*environment, *repositories) {
+	t.Helper()
 	cfg := Config{CacheDir: t.TempDir(), Log: slog.New(slog.DiscardHandler)}
 	env := newEnvironment(nil, cfg)
-	repos, problems := settings.NewRepositories(repositorySecrets(secrets...), settings.Trust{})
+	var list []*corev1.Secret
+	for i, data := range secrets {
+		s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "s" + string(rune('a'+i)), Labels: map[string]string{v1alpha1.LabelSecretType: "repository"}}, Data: map[string][]byte{}}
+		for k, v := range data {
+			s.Data[k] = []byte(v)
+		}
+		list = append(list, s)
+	}
+	repos, problems := settings.NewRepositories(list, trust)
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
@@ -41,17 +54,6 @@ func withSettings(t *testing.T, allow string, secrets ...map[string]string) (*en
 		}
 	})
 	return env, sources
-}
-
-func repositorySecrets(secrets ...map[string]string) (list []*corev1.Secret) {
-	for i, data := range secrets {
-		s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "s" + string(rune('a'+i)), Labels: map[string]string{v1alpha1.LabelSecretType: "repository"}}, Data: map[string][]byte{}}
-		for k, v := range data {
-			s.Data[k] = []byte(v)
-		}
-		list = append(list, s)
-	}
-	return list
 }
 
 // TestRemotes fetches dependencies, bases and files from real servers, where the settings allow it and nowhere else.

@@ -52,10 +52,10 @@ type Credentials struct {
 type Login interface {
 	// ID changes with what the login is made of.
 	ID() string
-	// Login returns a user name and a password, or a bearer token; it may ask a server for them. Errors hold no secret.
-	Login(ctx context.Context) (username, password, bearer string, err error)
-	// Forget drops what was refused.
-	Forget()
+	// Obtain returns a user name and a password, or a bearer token; it may ask a server for them. Errors hold no secret.
+	Obtain(ctx context.Context) (username, password, bearer string, err error)
+	// Forget drops what was refused, and reports whether another login may be accepted at once.
+	Forget() bool
 }
 
 // CredentialStore finds credentials. Implementations are safe for concurrent use and answer from memory.
@@ -98,7 +98,7 @@ func (c Credentials) loggedIn(ctx context.Context, rem remote) (Credentials, err
 		return c, nil
 	}
 	var err error
-	if c.Username, c.Password, c.BearerToken, err = c.Login.Login(ctx); err != nil {
+	if c.Username, c.Password, c.BearerToken, err = c.Login.Obtain(ctx); err != nil {
 		return Credentials{}, &wrapped{"log in", err}
 	}
 	return c, nil

@@ -50,7 +50,7 @@ func rules() []rule {
 		{`returned error: 429`, fault.Transient, "the server limits our requests (429)"},
 		{`returned error: 5\d\d`, fault.Transient, ""},
 		{`returned error: 3\d\d`, fault.Invalid, "the repository has moved and the server redirects; use its new URL"},
-		{lockTaken, fault.Transient, "another git process holds a lock of the mirror; if that was killed, the lock is removed when it is a minute old"},
+		{lockTaken, fault.Transient, "another git process holds a lock of the mirror; if that was killed, the lock is removed when it is a minute old, in a shallow mirror when a fetch would have ended"},
 		{`No space left on device`, fault.Transient, "the cache directory is full"},
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -57,9 +58,7 @@ func (r *repo) fetchInto(ctx context.Context, dir string) error {
 		specs = append(specs, "+"+name+"*:"+extraPrefix+strings.TrimPrefix(name, "refs/")+"*")
 	}
 	began := s.cfg.Now()
-	args := []string{"--git-dir=" + dir, "fetch", "--quiet", "--force", "--prune", "--no-tags", "--no-write-fetch-head",
-		"--no-auto-maintenance", "--no-show-forced-updates", "--no-recurse-submodules", "--refmap=", "--", r.remote.url}
-	if _, err := r.request(ctx, KindFetch, s.cfg.FetchTimeout, append(args, specs...)...); err != nil {
+	if err := r.fetch(ctx, dir, []string{"--force", "--prune", "--no-show-forced-updates"}, specs...); err != nil {
 		return err
 	}
 	out, err := s.git.run(ctx, nil, "--git-dir="+dir, "show-ref", "--dereference")
@@ -72,6 +71,27 @@ func (r *repo) fetchInto(ctx context.Context, dir string) error {
 	}
 	r.saw(refs, began)
 	return nil
+}
+
+// fetch gets refs, and as much of their history as is wanted, into the mirror at dir; only what is asked for is written.
+func (r *repo) fetch(ctx context.Context, dir string, flags []string, specs ...string) error {
+	creds, err := r.credentials()
+	if err != nil {
+		return err
+	}
+	args := append([]string{"--git-dir=" + dir, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance",
+		"--no-recurse-submodules", "--refmap="}, flags...)
+	if creds.Depth > 0 {
+		args = append(args, "--depth="+strconv.FormatInt(creds.Depth, 10))
+		select {
+		case r.cutting <- struct{}{}:
+			defer func() { <-r.cutting }()
+		case <-ctx.Done():
+			return &wrapped{"fetch " + r.remote.shown(), ctx.Err()}
+		}
+	}
+	_, err = r.request(ctx, KindFetch, r.src.cfg.FetchTimeout, append(append(args, "--", r.remote.url), specs...)...)
+	return err
 }
 
 // clone makes the mirror aside and moves it into place complete, so that a mirror is never half there.

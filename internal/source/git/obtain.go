@@ -98,9 +98,7 @@ func (r *repo) has(ctx context.Context, id oid) bool {
 // of our own keeps it.
 func (r *repo) fetchOne(ctx context.Context, id oid) error {
 	clone := r.cloned()
-	_, err := r.request(ctx, KindFetch, r.src.cfg.FetchTimeout, "--git-dir="+r.dir, "fetch", "--quiet", "--no-tags",
-		"--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules", "--refmap=", "--",
-		r.remote.url, "+"+string(id)+":"+keepPrefix+string(id))
+	err := r.fetch(ctx, r.dir, nil, "+"+string(id)+":"+keepPrefix+string(id))
 	if err != nil && r.src.errors.isCorrupt(err) {
 		return r.repair(ctx, clone)
 	}

@@ -6,8 +6,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -282,23 +280,10 @@ func (r *repo) request(ctx context.Context, kind string, limit time.Duration, ar
 	if err != nil {
 		return nil, err
 	}
-	if at := slices.Index(args, "fetch"); creds.Depth > 0 && at > 0 {
-		args = slices.Insert(slices.Clone(args), at+1, "--depth="+strconv.FormatInt(creds.Depth, 10))
-		select {
-		case r.cutting <- struct{}{}:
-			defer func() { <-r.cutting }()
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
 	began := s.cfg.Now()
-	var out []byte
-	ready, err := creds.loggedIn(ctx, r.remote)
-	if err == nil {
-		out, err = r.authorised(ctx, ready, limit, args)
-	}
-	if s.errors.isLocked(err) && r.unlock() {
-		out, err = r.authorised(ctx, ready, limit, args)
+	out, err := r.attempt(ctx, creds, limit, args)
+	if fault.Is(s.errors.remoteError(action(kind), r.remote, err, limit), fault.Denied) && creds.Login != nil && creds.Login.Forget() {
+		out, err = r.attempt(ctx, creds, limit, args)
 	}
 	if errors.Is(err, context.Canceled) || s.life.Ended() {
 		return nil, err // nobody waits for it any more; that says nothing about the remote
@@ -308,9 +293,19 @@ func (r *repo) request(ctx context.Context, kind string, limit time.Duration, ar
 	s.cfg.Observe(r.remote.shown(), kind, ended.Sub(began), err)
 	if err != nil {
 		r.fail(err, ended, creds)
-		if creds.Login != nil && fault.Is(err, fault.Denied) {
-			creds.Login.Forget()
-		}
+	}
+	return out, err
+}
+
+// attempt logs in and runs the command, again when locks of a process that was killed were in its way.
+func (r *repo) attempt(ctx context.Context, creds Credentials, limit time.Duration, args []string) ([]byte, error) {
+	ready, err := creds.loggedIn(ctx, r.remote)
+	if err != nil {
+		return nil, err
+	}
+	out, err := r.authorised(ctx, ready, limit, args)
+	if r.src.errors.isLocked(err) && r.unlock() {
+		out, err = r.authorised(ctx, ready, limit, args)
 	}
 	return out, err
 }

@@ -28,11 +28,10 @@ const (
 )
 
 // Google logs in as a service account: its name and a token of an hour in the place of a password.
-func (s *Store) Google(g Google, reach Reach) (*Login, error) { return s.login(g, "", reach) }
+func (s *Store) Google(g Google, reach Reach) *Login { return s.login("Google", g, "", reach) }
 
 func (g Google) issue(ctx context.Context, s *Store, reach Reach) (grant, error) {
 	var key struct {
-		Type     string `json:"type"`
 		Email    string `json:"client_email"`
 		ID       string `json:"private_key_id"`
 		Key      string `json:"private_key"`
@@ -68,7 +67,7 @@ const (
 )
 
 // Azure logs in to Azure DevOps with a bearer token.
-func (s *Store) Azure(a Azure, reach Reach) (*Login, error) { return s.login(a, "", reach) }
+func (s *Store) Azure(a Azure, reach Reach) *Login { return s.login("Azure", a, "", reach) }
 
 func (a Azure) issue(ctx context.Context, s *Store, reach Reach) (grant, error) {
 	params := url.Values{}

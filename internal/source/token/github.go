@@ -35,11 +35,11 @@ type GitHubApp struct {
 const gitHubAPI = "https://api.github.com"
 
 // GitHubApp logs in as an installation of an app: github.com gives it a password for an hour.
-func (s *Store) GitHubApp(a GitHubApp, reach Reach) (*Login, error) {
+func (s *Store) GitHubApp(a GitHubApp, reach Reach) *Login {
 	if a.InstallationID != 0 {
 		a.Repository = ""
 	}
-	return s.login(a, a.Repository, reach)
+	return s.login("GitHub App", a, a.Repository, reach)
 }
 
 func (a GitHubApp) issue(ctx context.Context, s *Store, reach Reach) (grant, error) {

@@ -4,10 +4,6 @@ package token
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -15,6 +11,7 @@ import (
 	"time"
 
 	"github.com/belaycd/belay/internal/fault"
+	"github.com/belaycd/belay/internal/object"
 	"github.com/belaycd/belay/internal/remote"
 )
 
@@ -23,6 +20,8 @@ const (
 	issueTimeout = 30 * time.Second
 	// margin is how long before its end a token is not used any more: a clone may take that long.
 	margin = 5 * time.Minute
+	// keepUnused is how long a login stays that nobody asks for, such as that of a Secret which has changed since.
+	keepUnused = time.Hour
 	// maxAnswer bounds the answer of a server that issues tokens, in bytes.
 	maxAnswer = 1 << 20
 )
@@ -32,8 +31,9 @@ type Reach func(host string) remote.Access
 
 // Store keeps tokens, in memory alone, until shortly before they end. It is safe for concurrent use.
 type Store struct {
-	now func() time.Time
-	env []string
+	now     func() time.Time
+	env     []string
+	timeout time.Duration
 
 	mu     sync.Mutex
 	logins map[string]*Login
@@ -42,7 +42,7 @@ type Store struct {
 // NewStore returns an empty store. now tells the time; env is the environment of the process, which holds HTTPS_PROXY and
 // the like, and what a cloud tells its pods.
 func NewStore(now func() time.Time, env []string) *Store {
-	return &Store{now: now, env: env, logins: map[string]*Login{}}
+	return &Store{now: now, env: env, timeout: issueTimeout, logins: map[string]*Login{}}
 }
 
 func (s *Store) getenv(key string) string {
@@ -83,45 +83,45 @@ type Login struct {
 	issuer issuer
 	turn   chan struct{} // held by who asks for a token, so that many who need one ask once
 
-	mu    sync.Mutex
-	reach Reach
-	grant grant
+	asked time.Time // guarded by the store's mutex
+
+	mu     sync.Mutex
+	reach  Reach
+	grant  grant
+	served bool // the grant was good for somebody who came after it was issued
 }
 
-// login returns the login of an issuer for a repository, the same one for the same content; an empty repository means that one
-// token is for all of them.
-func (s *Store) login(i issuer, repository string, reach Reach) (*Login, error) {
-	content, err := json.Marshal(i)
-	if err != nil {
-		return nil, fault.New(fault.Internal, "identify a login: %w", err)
-	}
-	sum := sha256.Sum256(append(fmt.Appendf(nil, "%T ", i), content...))
-	id := hex.EncodeToString(sum[:])
+// login returns the login of an issuer of a kind for a repository, the same one for the same content; an empty repository means that
+// one token is for all of them.
+func (s *Store) login(kind string, i issuer, repository string, reach Reach) *Login {
+	id := object.Hash([]any{kind, i})
 	key := id + " " + repository
+	now := s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l, ok := s.logins[key]; ok {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.reach = reach // what is trusted may have changed since
-		return l, nil
-	}
-	for old, l := range s.logins { // of Secrets that changed since
-		if l.ended(s.now()) {
-			delete(s.logins, old)
+	l, ok := s.logins[key]
+	if !ok {
+		for old, other := range s.logins {
+			if now.Sub(other.asked) > keepUnused {
+				delete(s.logins, old)
+			}
 		}
+		l = &Login{store: s, id: id, issuer: i, turn: make(chan struct{}, 1)}
+		s.logins[key] = l
 	}
-	l := &Login{store: s, id: id, issuer: i, reach: reach, turn: make(chan struct{}, 1)}
-	s.logins[key] = l
-	return l, nil
+	l.asked = now
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reach = reach // what is trusted may have changed since
+	return l
 }
 
 // ID changes with who logs in and with the secret behind it; it tells neither. It is the same for all repositories.
 func (l *Login) ID() string { return l.id }
 
-// Login returns a user name and a password, or a bearer token, which are good for some minutes at least. An error is of kind
+// Obtain returns a user name and a password, or a bearer token, which are good for some minutes at least. An error is of kind
 // Denied when the server refuses the identity, Invalid when what is configured cannot be used, and names the server.
-func (l *Login) Login(ctx context.Context) (username, password, bearer string, err error) {
+func (l *Login) Obtain(ctx context.Context) (username, password, bearer string, err error) {
 	select {
 	case l.turn <- struct{}{}:
 		defer func() { <-l.turn }()
@@ -130,15 +130,12 @@ func (l *Login) Login(ctx context.Context) (username, password, bearer string, e
 	}
 	l.mu.Lock()
 	g, reach := l.grant, l.reach
+	usable := g.usable(l.store.now())
+	l.served = usable
 	l.mu.Unlock()
-	if !g.usable(l.store.now()) {
-		ctx, cancel := context.WithTimeout(ctx, issueTimeout)
-		defer cancel()
-		if g, err = l.issuer.issue(ctx, l.store, reach); err != nil {
+	if !usable {
+		if g, err = l.issue(ctx, reach); err != nil {
 			return "", "", "", err
-		}
-		if !g.usable(l.store.now()) {
-			return "", "", "", fault.New(fault.Transient, "the server issued a token that has ended already; is the clock of this machine right?")
 		}
 		l.mu.Lock()
 		l.grant = g
@@ -147,17 +144,27 @@ func (l *Login) Login(ctx context.Context) (username, password, bearer string, e
 	return g.username, g.password, g.bearer, nil
 }
 
-// Forget drops the token, which was refused: the next login asks for another one.
-func (l *Login) Forget() {
+// issue asks for a token that is good for some time.
+func (l *Login) issue(ctx context.Context, reach Reach) (grant, error) {
+	limited, cancel := context.WithTimeout(ctx, l.store.timeout)
+	defer cancel()
+	g, err := l.issuer.issue(limited, l.store, reach)
+	switch {
+	case err != nil && ctx.Err() == nil && limited.Err() != nil:
+		return grant{}, fault.New(fault.Transient, "no token within %s: %v", l.store.timeout, err) // not the caller's deadline
+	case err == nil && !g.usable(l.store.now()):
+		return grant{}, fault.New(fault.Transient, "the server issued a token that has ended already; is the clock of this machine right?")
+	}
+	return g, err
+}
+
+// Forget drops a token that was refused, and reports whether it had been accepted before, as far as is known: then another one may
+// help at once, as when it was revoked.
+func (l *Login) Forget() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.grant = grant{}
-}
-
-func (l *Login) ended(now time.Time) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return !l.grant.ends.IsZero() && now.After(l.grant.ends)
+	return l.served
 }
 
 // client returns a client for the server at address, which must be https: what it is sent is worth a password.

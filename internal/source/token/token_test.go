@@ -1,11 +1,13 @@
 package token
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -142,18 +144,18 @@ func TestLogin(t *testing.T) {
 	}
 	pod := []string{"AZURE_FEDERATED_TOKEN_FILE=" + assertion, "AZURE_CLIENT_ID=client", "AZURE_TENANT_ID=tenant", "AZURE_AUTHORITY_HOST=" + h.URL + "/"}
 	for name, c := range map[string]struct {
-		open func(*Store) (*Login, error)
+		open func(*Store) *Login
 		want string
 	}{
-		"github": {func(s *Store) (*Login, error) { return s.GitHubApp(h.gitHub(GitHubApp{InstallationID: 77}), h.trusted) }, "x-access-token ghs_1 "},
-		"github, the installation of a repository": {func(s *Store) (*Login, error) {
+		"github": {func(s *Store) *Login { return s.GitHubApp(h.gitHub(GitHubApp{InstallationID: 77}), h.trusted) }, "x-access-token ghs_1 "},
+		"github, the installation of a repository": {func(s *Store) *Login {
 			return s.GitHubApp(h.gitHub(GitHubApp{Repository: "https://ghe.example.com/acme/shop.git"}), h.trusted)
 		}, "x-access-token ghs_1 "},
-		"google": {func(s *Store) (*Login, error) { return s.Google(h.google(t, h.pem), h.trusted) }, "reader@acme.example.com google_1 "},
-		"azure": {func(s *Store) (*Login, error) {
+		"google": {func(s *Store) *Login { return s.Google(h.google(t, h.pem), h.trusted) }, "reader@acme.example.com google_1 "},
+		"azure": {func(s *Store) *Login {
 			return s.Azure(Azure{ClientID: "client", TenantID: "tenant", ClientSecret: "canary", Endpoint: h.URL}, h.trusted)
 		}, "  azure_1"},
-		"azure, the identity of the pod": {func(s *Store) (*Login, error) { return s.Azure(Azure{WorkloadIdentity: true}, h.trusted) }, "  azure_1"},
+		"azure, the identity of the pod": {func(s *Store) *Login { return s.Azure(Azure{WorkloadIdentity: true}, h.trusted) }, "  azure_1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h.issued.Store(0)
@@ -163,11 +165,7 @@ func TestLogin(t *testing.T) {
 			s := NewStore(h.now, pod)
 			get := func() string {
 				t.Helper()
-				l, err := c.open(s)
-				if err != nil {
-					t.Fatal(err)
-				}
-				user, password, bearer, err := l.Login(t.Context())
+				user, password, bearer, err := c.open(s).Obtain(t.Context())
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -189,14 +187,15 @@ func TestLogin(t *testing.T) {
 			if get() == c.want || h.issued.Load() != 2 {
 				t.Errorf("a token that ends soon is used on: %d issued", h.issued.Load())
 			}
-			l, err := c.open(s)
-			if err != nil {
-				t.Fatal(err)
-			}
 			now = time.Now()
-			l.Forget()
+			if c.open(s).Forget() {
+				t.Error("another token may help, when a new one was refused")
+			}
 			if get(); h.issued.Load() != 3 {
 				t.Error("a token that was refused is used on")
+			}
+			if get(); !c.open(s).Forget() {
+				t.Error("no other token may help, when one was refused that had served before")
 			}
 		})
 	}
@@ -209,11 +208,8 @@ func TestSharedTurn(t *testing.T) {
 	var side sync.WaitGroup
 	for range 16 {
 		side.Go(func() {
-			l, err := s.GitHubApp(h.gitHub(GitHubApp{InstallationID: 77, Repository: "https://ghe.example.com/acme/shop"}), h.trusted)
-			if err == nil {
-				_, _, _, err = l.Login(t.Context())
-			}
-			if err != nil {
+			l := s.GitHubApp(h.gitHub(GitHubApp{InstallationID: 77, Repository: "https://ghe.example.com/acme/shop"}), h.trusted)
+			if _, _, _, err := l.Obtain(t.Context()); err != nil {
 				t.Error(err)
 			}
 		})
@@ -234,62 +230,58 @@ func TestRefusals(t *testing.T) {
 	nobody := func(string) remote.Access { return remote.Access{} }
 	app := GitHubApp{InstallationID: 77}
 	for name, c := range map[string]struct {
-		open   func(*Store) (*Login, error)
+		open   func(*Store) *Login
 		refuse int
 		says   string
 		kind   fault.Kind
 		text   string
 	}{
-		"another key": {func(s *Store) (*Login, error) {
+		"another key": {func(s *Store) *Login {
 			return s.GitHubApp(h.gitHub(GitHubApp{InstallationID: 77, PrivateKey: wrong}), h.trusted)
 		}, 0, "", fault.Denied, "401 Unauthorized: A JSON web token could not be decoded"},
-		"another app": {func(s *Store) (*Login, error) {
+		"another app": {func(s *Store) *Login {
 			return s.GitHubApp(h.gitHub(GitHubApp{ID: 4712, InstallationID: 77}), h.trusted)
 		}, 0, "", fault.Denied, "GitHub App 4712"},
-		"no key": {func(s *Store) (*Login, error) {
+		"no key": {func(s *Store) *Login {
 			return s.GitHubApp(h.gitHub(GitHubApp{InstallationID: 77, PrivateKey: "canary"}), h.trusted)
 		}, 0, "", fault.Invalid, "githubAppPrivateKey is no RSA key in PEM"},
-		"no app": {func(s *Store) (*Login, error) {
+		"no app": {func(s *Store) *Login {
 			return s.GitHubApp(GitHubApp{PrivateKey: h.pem, BaseURL: h.URL}, h.trusted)
 		}, 0, "", fault.Invalid, "githubAppID is missing"},
-		"another installation": {func(s *Store) (*Login, error) { return s.GitHubApp(h.gitHub(GitHubApp{InstallationID: 78}), h.trusted) }, 0, "", fault.Denied, "installation 78 of GitHub App 4711"},
-		"no installation": {func(s *Store) (*Login, error) {
+		"another installation": {func(s *Store) *Login { return s.GitHubApp(h.gitHub(GitHubApp{InstallationID: 78}), h.trusted) }, 0, "", fault.Denied, "installation 78 of GitHub App 4711"},
+		"no installation": {func(s *Store) *Login {
 			return s.GitHubApp(h.gitHub(GitHubApp{Repository: "https://ghe.example.com/acme"}), h.trusted)
 		}, 0, "", fault.Invalid, "githubAppInstallationID is missing"},
-		"in the clear": {func(s *Store) (*Login, error) {
+		"in the clear": {func(s *Store) *Login {
 			return s.GitHubApp(h.gitHub(GitHubApp{InstallationID: 77, BaseURL: "http://ghe.example.com/api/v3"}), h.trusted)
 		}, 0, "", fault.Invalid, "githubAppEnterpriseBaseUrl is no https address"},
-		"not trusted":         {func(s *Store) (*Login, error) { return s.GitHubApp(h.gitHub(app), nobody) }, 0, "", fault.Transient, "certificate"},
-		"suspended":           {func(s *Store) (*Login, error) { return s.GitHubApp(h.gitHub(app), h.trusted) }, 403, `{"message": "This installation has been suspended"}`, fault.Denied, "has been suspended"},
-		"overloaded":          {func(s *Store) (*Login, error) { return s.GitHubApp(h.gitHub(app), h.trusted) }, 503, "<html>", fault.Transient, "503"},
-		"a page":              {func(s *Store) (*Login, error) { return s.GitHubApp(h.gitHub(app), h.trusted) }, 200, "<html>", fault.Transient, "not of GitHub's API"},
-		"no token":            {func(s *Store) (*Login, error) { return s.GitHubApp(h.gitHub(app), h.trusted) }, 201, "{}", fault.Transient, "without a token"},
-		"a long refusal":      {func(s *Store) (*Login, error) { return s.GitHubApp(h.gitHub(app), h.trusted) }, 403, `{"message": "` + strings.Repeat("x\\n", 5000) + `"}`, fault.Denied, "..."},
-		"google: another key": {func(s *Store) (*Login, error) { return s.Google(h.google(t, wrong), h.trusted) }, 0, "", fault.Denied, "invalid_grant Invalid JWT Signature."},
-		"google: no key":      {func(s *Store) (*Login, error) { return s.Google(Google{Key: "canary"}, h.trusted) }, 0, "", fault.Invalid, "gcpServiceAccountKey"},
-		"google: broken key":  {func(s *Store) (*Login, error) { return s.Google(h.google(t, "canary"), h.trusted) }, 0, "", fault.Invalid, "key cannot be used"},
-		"azure: another secret": {func(s *Store) (*Login, error) {
+		"not trusted":         {func(s *Store) *Login { return s.GitHubApp(h.gitHub(app), nobody) }, 0, "", fault.Transient, "certificate"},
+		"suspended":           {func(s *Store) *Login { return s.GitHubApp(h.gitHub(app), h.trusted) }, 403, `{"message": "This installation has been suspended"}`, fault.Denied, "has been suspended"},
+		"overloaded":          {func(s *Store) *Login { return s.GitHubApp(h.gitHub(app), h.trusted) }, 503, "<html>", fault.Transient, "503"},
+		"a page":              {func(s *Store) *Login { return s.GitHubApp(h.gitHub(app), h.trusted) }, 200, "<html>", fault.Transient, "not of GitHub's API"},
+		"no token":            {func(s *Store) *Login { return s.GitHubApp(h.gitHub(app), h.trusted) }, 201, "{}", fault.Transient, "without a token"},
+		"a long refusal":      {func(s *Store) *Login { return s.GitHubApp(h.gitHub(app), h.trusted) }, 403, `{"message": "` + strings.Repeat("x\\n", 5000) + `"}`, fault.Denied, "..."},
+		"google: another key": {func(s *Store) *Login { return s.Google(h.google(t, wrong), h.trusted) }, 0, "", fault.Denied, "invalid_grant Invalid JWT Signature."},
+		"google: no key":      {func(s *Store) *Login { return s.Google(Google{Key: "canary"}, h.trusted) }, 0, "", fault.Invalid, "gcpServiceAccountKey"},
+		"google: broken key":  {func(s *Store) *Login { return s.Google(h.google(t, "canary"), h.trusted) }, 0, "", fault.Invalid, "key cannot be used"},
+		"azure: another secret": {func(s *Store) *Login {
 			return s.Azure(Azure{ClientID: "client", TenantID: "tenant", ClientSecret: "canary-2", Endpoint: h.URL}, h.trusted)
 		}, 0, "", fault.Denied, "AADSTS7000215"},
-		"azure: no tenant": {func(s *Store) (*Login, error) {
+		"azure: no tenant": {func(s *Store) *Login {
 			return s.Azure(Azure{ClientID: "client", ClientSecret: "canary"}, h.trusted)
 		}, 0, "", fault.Invalid, "tenant id"},
-		"azure: not a workload of it": {func(s *Store) (*Login, error) { return s.Azure(Azure{WorkloadIdentity: true}, h.trusted) }, 0, "", fault.Invalid, "AZURE_FEDERATED_TOKEN_FILE"},
-		"azure: no end": {func(s *Store) (*Login, error) {
+		"azure: not a workload of it": {func(s *Store) *Login { return s.Azure(Azure{WorkloadIdentity: true}, h.trusted) }, 0, "", fault.Invalid, "AZURE_FEDERATED_TOKEN_FILE"},
+		"azure: no end": {func(s *Store) *Login {
 			return s.Azure(Azure{ClientID: "client", TenantID: "tenant", ClientSecret: "canary", Endpoint: h.URL}, h.trusted)
 		}, 200, `{"access_token": "canary", "token_type": "Bearer"}`, fault.Transient, "when it ends"},
-		"azure: a page": {func(s *Store) (*Login, error) {
+		"azure: a page": {func(s *Store) *Login {
 			return s.Azure(Azure{ClientID: "client", TenantID: "tenant", ClientSecret: "canary", Endpoint: h.URL}, h.trusted)
 		}, 200, "canary", fault.Invalid, "not of OAuth 2.0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h.refuse, h.says = c.refuse, c.says
 			defer func() { h.refuse, h.says = 0, "" }()
-			l, err := c.open(NewStore(time.Now, nil))
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, _, _, err = l.Login(t.Context())
+			_, _, _, err := c.open(NewStore(time.Now, nil)).Obtain(t.Context())
 			if !fault.Is(err, c.kind) || !strings.Contains(fmt.Sprint(err), c.text) {
 				t.Errorf("%v (%v); want %v with %q", err, fault.KindOf(err), c.kind, c.text)
 			}
@@ -313,19 +305,15 @@ func TestRedirect(t *testing.T) {
 	h := newHost(t)
 	reach := func(string) remote.Access { return remote.Access{Insecure: true} }
 	s := NewStore(time.Now, nil)
-	for _, open := range []func() (*Login, error){
-		func() (*Login, error) {
+	for _, open := range []func() *Login{
+		func() *Login {
 			return s.GitHubApp(h.gitHub(GitHubApp{InstallationID: 77, BaseURL: front.URL}), reach)
 		},
-		func() (*Login, error) {
+		func() *Login {
 			return s.Azure(Azure{ClientID: "client", TenantID: "tenant", ClientSecret: "canary", Endpoint: front.URL}, reach)
 		},
 	} {
-		l, err := open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, _, _, err := l.Login(t.Context()); !fault.Is(err, fault.Denied) || !strings.Contains(err.Error(), "307") {
+		if _, _, _, err := open().Obtain(t.Context()); !fault.Is(err, fault.Denied) || !strings.Contains(err.Error(), "307") {
 			t.Errorf("login: %v", err)
 		}
 	}
@@ -340,11 +328,7 @@ func TestID(t *testing.T) {
 	s := NewStore(time.Now, nil)
 	open := func(a GitHubApp) *Login {
 		t.Helper()
-		l, err := s.GitHubApp(h.gitHub(a), h.trusted)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return l
+		return s.GitHubApp(h.gitHub(a), h.trusted)
 	}
 	a, b := open(GitHubApp{Repository: "https://ghe.example.com/acme/shop"}), open(GitHubApp{Repository: "https://ghe.example.com/other/shop"})
 	if a == b || a.ID() != b.ID() {
@@ -355,5 +339,43 @@ func TestID(t *testing.T) {
 	}
 	if c, d := open(GitHubApp{InstallationID: 77, Repository: "https://ghe.example.com/acme/a"}), open(GitHubApp{InstallationID: 77, Repository: "https://ghe.example.com/acme/b"}); c != d {
 		t.Error("two repositories of one installation have a login each")
+	}
+}
+
+// TestSlowIssuer: a server that takes requests and never answers is given up, with the limit that ended it.
+func TestSlowIssuer(t *testing.T) {
+	done := make(chan struct{})
+	slow := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-done }))
+	t.Cleanup(slow.Close)
+	t.Cleanup(func() { close(done) })
+	h := newHost(t)
+	s := NewStore(time.Now, nil)
+	s.timeout = 100 * time.Millisecond
+	reach := func(string) remote.Access { return remote.Access{Insecure: true} }
+	for name, l := range map[string]*Login{
+		"github": s.GitHubApp(h.gitHub(GitHubApp{InstallationID: 77, BaseURL: slow.URL}), reach),
+		"azure":  s.Azure(Azure{ClientID: "client", TenantID: "tenant", ClientSecret: "canary", Endpoint: slow.URL}, reach),
+	} {
+		_, _, _, err := l.Obtain(t.Context())
+		if !fault.Is(err, fault.Transient) || errors.Is(err, context.DeadlineExceeded) || !strings.Contains(fmt.Sprint(err), "no token within 100ms") || strings.Contains(fmt.Sprint(err), "canary") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestUnusedLogins: what a Secret held before it changed does not stay in memory.
+func TestUnusedLogins(t *testing.T) {
+	now := time.Now()
+	s := NewStore(func() time.Time { return now }, nil)
+	reach := func(string) remote.Access { return remote.Access{} }
+	for i := range 3 {
+		s.Google(Google{Key: fmt.Sprint(i)}, reach)
+	}
+	now = now.Add(50 * time.Minute)
+	s.Google(Google{Key: "0"}, reach)
+	now = now.Add(20 * time.Minute)
+	s.Google(Google{Key: "3"}, reach)
+	if len(s.logins) != 2 {
+		t.Errorf("%d logins are kept; want the two that were asked for in the last hour", len(s.logins))
 	}
 }
