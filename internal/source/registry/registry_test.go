@@ -496,8 +496,11 @@ func TestHostileRemotes(t *testing.T) {
 		"hangs midway": {hanging(t, []byte("apiVersion: v1\n")), fault.Transient, "within"},
 		"hangs up":     {hangsUp(), fault.Transient, "EOF"},
 	} {
-		s := newSource(t, func(c *Config) {
-			c.MaxIndex, c.MaxPackage, c.MaxUnpacked, c.ListTimeout, c.FetchTimeout = 1<<20, 1<<20, 2<<20, time.Second, time.Second
+		s := newSource(t, func(conf *Config) {
+			conf.MaxIndex, conf.MaxPackage, conf.MaxUnpacked = 1<<20, 1<<20, 2<<20
+			if c.says == "within" {
+				conf.ListTimeout, conf.FetchTimeout = time.Second, time.Second
+			}
 		})
 		req := source.Request{RepoURL: serve(t, c.handler), Chart: "web"}
 		_, err := s.Snapshot(t.Context(), req, "1.0.0")
