@@ -37,6 +37,7 @@ func layers() []layer {
 		{"internal/flight", 0, pure, "sharing one run among callers knows nothing of what is run"},
 		{"internal/remote", 0, world, "what credentials are given to is decided in one place, for whatever speaks HTTP"},
 		{"internal/script", 1, world, "scripts of users run in one place, which bounds them; they see the clock"},
+		{"internal/expression", 1, pure, "a condition or a template of a setting means the same wherever one is written, and is bounded"},
 		{"internal/source", 1, pure, "a commit is named before anything is done with it"},
 		{"internal/mask", 1, pure, "secrets are taken out in one way, wherever something is shown"},
 		{"internal/render", 2, pure, "a render that depends on content and parameters alone can be cached and repeated"},

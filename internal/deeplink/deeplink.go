@@ -7,12 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"text/template"
 
-	"github.com/Masterminds/sprig/v3"
-	"github.com/expr-lang/expr"
-	"github.com/expr-lang/expr/vm"
 	"sigs.k8s.io/yaml"
+
+	"github.com/belaycd/belay/internal/expression"
 )
 
 // Keys of argocd-cm.
@@ -37,8 +35,8 @@ type Set struct{ templates []entry }
 
 type entry struct {
 	link      Link // without URL
-	url       *template.Template
-	condition *vm.Program // nil: always
+	url       *expression.Template
+	condition *expression.Condition // nil: always
 }
 
 // Parse reads a setting: a list of title, url, description, icon.class and if. What cannot be read is left out and told, by its
@@ -82,15 +80,14 @@ func (e *entry) compile(url, condition string) error {
 		return errors.New("it has no url")
 	}
 	var err error
-	if e.url, err = template.New("url").Funcs(functions()).Parse(url); err != nil {
-		return fmt.Errorf("the url is no template: %w", err)
+	if e.url, err = expression.ParseTemplate(url, nil); err != nil {
+		return fmt.Errorf("the url: %w", err)
 	}
 	if condition == "" {
 		return nil
 	}
-	if e.condition, err = expr.Compile(condition, expr.AllowUndefinedVariables()); err != nil {
-		first, _, _ := strings.Cut(err.Error(), "\n")
-		return fmt.Errorf("the condition is no expression: %s", first)
+	if e.condition, err = expression.ParseCondition(condition); err != nil {
+		return fmt.Errorf("the condition: %w", err)
 	}
 	return nil
 }
@@ -114,23 +111,17 @@ func (s *Set) Links(data map[string]any) (links []Link, problems []error) {
 }
 
 func (e *entry) fill(data map[string]any) (link Link, shown bool, err error) {
-	defer func() {
-		if why := recover(); why != nil {
-			err = errors.New("it broke its interpreter")
-		}
-	}()
 	if e.condition != nil {
 		if shown, err = e.holds(data); err != nil || !shown {
 			return Link{}, false, err
 		}
 	}
-	out := &bounded{}
-	if err := e.url.Execute(out, data); err != nil {
+	url, err := e.url.Fill(data, maxURL)
+	if err != nil {
 		return Link{}, false, fmt.Errorf("fill the url in: %w", err)
 	}
 	link = e.link
-	// What an object has not is empty, as in charts.
-	link.URL = strings.TrimSpace(strings.ReplaceAll(out.text.String(), "<no value>", ""))
+	link.URL = strings.TrimSpace(url)
 	if !strings.HasPrefix(link.URL, "https://") && !strings.HasPrefix(link.URL, "http://") {
 		return Link{}, false, errors.New("its url begins with neither https:// nor http://")
 	}
@@ -139,10 +130,9 @@ func (e *entry) fill(data map[string]any) (link Link, shown bool, err error) {
 
 // holds evaluates the condition. A text that is there holds, as the presence of an annotation does; what is not there does not.
 func (e *entry) holds(data map[string]any) (bool, error) {
-	value, err := expr.Run(e.condition, data)
+	value, err := e.condition.Value(data)
 	if err != nil {
-		first, _, _ := strings.Cut(err.Error(), "\n")
-		return false, fmt.Errorf("evaluate the condition: %s", first)
+		return false, fmt.Errorf("evaluate the condition: %w", err)
 	}
 	switch v := value.(type) {
 	case nil:
@@ -153,44 +143,4 @@ func (e *entry) holds(data map[string]any) (bool, error) {
 		return v != "", nil
 	}
 	return false, fmt.Errorf("the condition gives a %T, true or false is wanted", value)
-}
-
-// bounded is an address that is being written.
-type bounded struct{ text strings.Builder }
-
-func (b *bounded) Write(p []byte) (int, error) {
-	if b.text.Len()+len(p) > maxURL {
-		return 0, fmt.Errorf("it is longer than %d bytes", maxURL)
-	}
-	return b.text.Write(p)
-}
-
-// functions are those of sprig that make no more than they are given, from nothing but that.
-func functions() template.FuncMap {
-	all, out := sprig.GenericFuncMap(), template.FuncMap{}
-	for _, name := range []string{
-		"abbrev", "add", "add1", "all", "any", "atoi", "b64dec", "b64enc", "base", "camelcase", "cat", "coalesce", "compact", "concat", "contains", "default",
-		"dict", "dig", "dir", "div", "empty", "ext", "first", "fromJson", "get", "has", "hasKey", "hasPrefix", "hasSuffix", "initial", "int", "int64", "join",
-		"kebabcase", "keys", "kindIs", "kindOf", "last", "list", "lower", "max", "min", "mod", "mul", "omit", "pick", "pluck", "quote", "regexFind", "regexMatch",
-		"replace", "rest", "reverse", "sha1sum", "sha256sum", "slice", "snakecase", "sortAlpha", "split", "splitList", "splitn", "squote", "sub", "substr",
-		"ternary", "title", "toJson", "toString", "toStrings", "trim", "trimAll", "trimPrefix", "trimSuffix", "trunc", "uniq", "upper", "urlParse", "values",
-		"without",
-	} {
-		out[name] = all[name]
-	}
-	out["printf"] = printf
-	return out
-}
-
-// printf is fmt.Sprintf without widths, which are a short way to write much.
-func printf(format string, args ...any) (string, error) {
-	for i, r := range format {
-		if r != '%' || i+1 >= len(format) {
-			continue
-		}
-		if strings.ContainsAny(format[i+1:i+2], "0123456789*.+-# [") {
-			return "", errors.New("printf: widths and flags are not served in links")
-		}
-	}
-	return fmt.Sprintf(format, args...), nil
 }

@@ -69,11 +69,6 @@ func TestParseRefuses(t *testing.T) {
 			t.Errorf("%.50s: %v, want %q", text, problems, want)
 		}
 	}
-	for name, function := range functions() {
-		if function == nil {
-			t.Errorf("there is no function %s", name)
-		}
-	}
 }
 
 // FuzzLinks: whatever stands in the setting, links are of the web and of bounded length.

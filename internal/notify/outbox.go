@@ -1,0 +1,133 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/belaycd/belay/api/v1alpha1"
+	"github.com/belaycd/belay/internal/fault"
+)
+
+const (
+	// firstRetry doubles up to lastRetry, until a message is giveUp old.
+	firstRetry = 2 * time.Second
+	lastRetry  = 5 * time.Minute
+	giveUp     = time.Hour
+	// patience bounds one attempt.
+	patience = time.Minute
+	// mostWaiting bounds the messages that wait for one destination, and all in all.
+	mostWaiting    = 200
+	mostWaitingAll = 5000
+)
+
+var errFull = errors.New("too many messages wait for the service")
+
+// letter is a rendered message on its way.
+type letter struct {
+	due
+	known   *known
+	app     *v1alpha1.Application
+	service Service
+	message Message
+}
+
+// outbox sends messages: to each destination in their order, to different ones side by side.
+type outbox struct {
+	ended func(l letter, err error)
+
+	mu      sync.Mutex
+	ctx     context.Context // set once it runs
+	queues  map[Destination][]letter
+	waiting int
+	work    sync.WaitGroup
+}
+
+func newOutbox(ended func(letter, error)) *outbox {
+	return &outbox{ended: ended, queues: map[Destination][]letter{}}
+}
+
+// run sends until ctx ends.
+func (o *outbox) run(ctx context.Context) {
+	o.mu.Lock()
+	o.ctx = ctx
+	for to := range o.queues {
+		o.work.Go(func() { o.serve(ctx, to) })
+	}
+	o.mu.Unlock()
+	<-ctx.Done()
+	o.work.Wait()
+}
+
+// post takes a message. When too many wait, it is given up.
+func (o *outbox) post(l letter) {
+	o.mu.Lock()
+	queue, served := o.queues[l.to]
+	if len(queue) >= mostWaiting || o.waiting >= mostWaitingAll {
+		o.mu.Unlock()
+		o.ended(l, errFull)
+		return
+	}
+	o.queues[l.to] = append(queue, l)
+	o.waiting++
+	if !served && o.ctx != nil && o.ctx.Err() == nil {
+		o.work.Go(func() { o.serve(o.ctx, l.to) })
+	}
+	o.mu.Unlock()
+}
+
+// serve sends what waits for a destination, and ends when nothing does.
+func (o *outbox) serve(ctx context.Context, to Destination) {
+	for {
+		o.mu.Lock()
+		queue := o.queues[to]
+		if len(queue) == 0 {
+			delete(o.queues, to)
+			o.mu.Unlock()
+			return
+		}
+		l := queue[0]
+		o.mu.Unlock()
+		err := attempts(ctx, l)
+		if ctx.Err() != nil {
+			return // what was not sent is found again at the next start
+		}
+		o.mu.Lock()
+		o.queues[to] = o.queues[to][1:]
+		o.waiting--
+		o.mu.Unlock()
+		o.ended(l, err)
+	}
+}
+
+// attempts sends a message, and again while that may help.
+func attempts(ctx context.Context, l letter) error {
+	limit, cancel := context.WithTimeout(ctx, giveUp)
+	defer cancel()
+	wait := firstRetry
+	for {
+		err := attempt(limit, l)
+		if err == nil || !fault.Is(err, fault.Transient) {
+			return err
+		}
+		select {
+		case <-limit.Done():
+			return fmt.Errorf("given up after %s: %w", giveUp, err)
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, lastRetry)
+	}
+}
+
+func attempt(ctx context.Context, l letter) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	defer func() {
+		if why := recover(); why != nil {
+			err = fault.New(fault.Internal, "the service broke: %v", why)
+		}
+	}()
+	return l.service.Send(ctx, l.message, l.to.Recipient)
+}
