@@ -13,8 +13,8 @@ import (
 	"github.com/belaycd/belay/internal/audit"
 )
 
-// watchActivities records what happens to applications, as their status tells it. The leader does; a replica that stands by sees
-// the same.
+// watchActivities records what happens to applications, as their status tells it, and shows it to who sends notifications. The
+// leader does; a replica that stands by sees the same.
 func watchActivities(ctx context.Context, c cache.Cache, p parts) error {
 	informer, err := c.GetInformer(ctx, &v1alpha1.Application{})
 	if err != nil {
@@ -26,6 +26,14 @@ func watchActivities(ctx context.Context, c cache.Cache, p parts) error {
 		}
 		for _, a := range audit.Transitions(was, is, metav1.NewTime(time.Now())) {
 			p.audit.Record(ctx, a)
+		}
+		switch {
+		case was == nil:
+			p.notify.Created(is)
+		case is == nil:
+			p.notify.Gone(was)
+		default:
+			p.notify.Changed(was, is)
 		}
 	}
 	_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerDetailedFuncs{

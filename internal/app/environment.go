@@ -17,6 +17,7 @@ import (
 	"github.com/belaycd/belay/internal/action"
 	"github.com/belaycd/belay/internal/controller"
 	"github.com/belaycd/belay/internal/health/lua"
+	"github.com/belaycd/belay/internal/notify"
 	"github.com/belaycd/belay/internal/object"
 	"github.com/belaycd/belay/internal/reconcile"
 	"github.com/belaycd/belay/internal/remote"
@@ -37,6 +38,8 @@ type environment struct {
 	current atomic.Pointer[state]
 	// tokens are what services logged in to repositories with.
 	tokens *token.Store
+	// renotify is called when notifications are set up otherwise.
+	renotify func()
 }
 
 // state never changes once it is published.
@@ -46,6 +49,7 @@ type state struct {
 	config   reconcile.Config
 	repos    *settings.Repositories
 	clusters []settings.Cluster
+	notify   notifications
 	webhooks webhook.Secrets
 	problems []string
 	// access changes when what repositories are reached with does.
@@ -55,13 +59,13 @@ type state struct {
 }
 
 func newEnvironment(c client.Client, cfg Config) *environment {
-	return &environment{client: c, cfg: cfg, tokens: token.NewStore(time.Now, cfg.Env)}
+	return &environment{client: c, cfg: cfg, tokens: token.NewStore(time.Now, cfg.Env), renotify: func() {}}
 }
 
 // load reads everything through r. Input that cannot be read keeps its last good value and is logged.
 func (e *environment) load(ctx context.Context, r client.Reader) error {
 	maps := map[string]map[string]string{}
-	for _, name := range []string{settings.ConfigMapName, settings.ParamsName, settings.KnownHostsName, settings.TLSCertsName, settings.BelayName} {
+	for _, name := range []string{settings.ConfigMapName, settings.ParamsName, settings.KnownHostsName, settings.TLSCertsName, settings.BelayName, notify.ConfigMapName} {
 		var cm corev1.ConfigMap
 		err := r.Get(ctx, client.ObjectKey{Namespace: e.cfg.Namespace, Name: name}, &cm)
 		if client.IgnoreNotFound(err) != nil {
@@ -105,6 +109,8 @@ func (e *environment) load(ctx context.Context, r client.Reader) error {
 	collect(found)
 	next.clusters, found = settings.NewClusters(secrets)
 	collect(found)
+	next.notify = e.notifications(maps[notify.ConfigMapName], secrets, next)
+	collect(next.notify.problems)
 	checks, found := lua.Compile(next.settings.Scripts)
 	collect(found)
 	_, found = action.Compile(next.settings.Scripts) // whoever offers actions compiles its own
@@ -265,6 +271,7 @@ func (e *environment) watch(ctx context.Context, c cache.Cache, ctl *controller.
 		if !ok {
 			return
 		}
+		e.renotify() // subscriptions of a project are those of its applications
 		all := e.current.Load().settings.IsGlobal(p.Name) // others take over from it
 		e.refresh(ctx, ctl, func(a *v1alpha1.Application) bool { return all || a.Spec.ProjectName() == p.Name })
 	})
@@ -321,6 +328,9 @@ func (e *environment) reload(ctx context.Context, wake <-chan struct{}, ctl *con
 		if err := e.load(ctx, e.client); err != nil {
 			e.cfg.Log.Warn("read settings", "error", err.Error())
 			continue
+		}
+		if e.current.Load().notify.hash != before.notify.hash {
+			e.renotify()
 		}
 		if e.current.Load().config.Version != before.config.Version {
 			e.refresh(ctx, ctl, func(*v1alpha1.Application) bool { return true })

@@ -27,6 +27,7 @@ import (
 	"github.com/belaycd/belay/api/v1alpha1"
 	"github.com/belaycd/belay/internal/audit/configmap"
 	"github.com/belaycd/belay/internal/controller"
+	"github.com/belaycd/belay/internal/notify"
 	"github.com/belaycd/belay/internal/reconcile"
 )
 
@@ -140,7 +141,10 @@ func Run(ctx context.Context, cfg Config) error {
 	record := configmap.New(configmap.Options{
 		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Namespace: cfg.Namespace, Writer: rand.Text(), Now: time.Now, Log: cfg.Log,
 	})
-	return runAll(ctx, cfg, parts{mgr: mgr, elected: elected, env: env, repos: repos, clusters: clusters, ctl: ctl, story: story, audit: record})
+	p := parts{mgr: mgr, elected: elected, env: env, repos: repos, clusters: clusters, ctl: ctl, story: story, audit: record}
+	p.notify = newNotifications(p, mgr.GetEventRecorder("belay"))
+	env.renotify = p.notify.Settings
+	return runAll(ctx, cfg, p)
 }
 
 // parts are what runs side by side.
@@ -154,6 +158,7 @@ type parts struct {
 	ctl      *controller.Controller
 	story    *reconcile.Reconciler
 	audit    *configmap.Store
+	notify   *notify.Engine
 }
 
 func runAll(ctx context.Context, cfg Config, p parts) error {
@@ -181,6 +186,7 @@ func runAll(ctx context.Context, cfg Config, p parts) error {
 		}
 		inner, ctx := errgroup.WithContext(ctx)
 		inner.Go(func() error { return poll(ctx, p) })
+		inner.Go(func() error { return notifyOf(ctx, p) })
 		if cfg.runs(ServerComponent) {
 			handler, err := newHandler(ctx, cfg, p)
 			if err != nil {

@@ -51,6 +51,8 @@ const (
 	KindLoginFailed = "login-failed" // somebody tried to
 	KindDenied      = "denied"       // somebody tried what is not permitted
 	KindLost        = "lost"         // activities could not be recorded
+
+	KindNotification = "notification" // somebody was told of something, or could not be
 )
 
 // Outcomes.

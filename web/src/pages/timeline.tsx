@@ -3,7 +3,7 @@ import { ActivityFeed } from '../activity/feed';
 import { useTitle } from '../components/title';
 import { useQueryString } from '../state/url';
 
-const kinds = ['sync', 'sync-failed', 'rollback', 'refresh', 'terminate', 'drift', 'health', 'settings', 'delete', 'login', 'login-failed', 'denied'];
+const kinds = ['sync', 'sync-failed', 'rollback', 'refresh', 'terminate', 'drift', 'health', 'settings', 'delete', 'login', 'login-failed', 'denied', 'notification'];
 
 /** TimelinePage shows what happened across all applications, and who did it. */
 export default function TimelinePage() {
