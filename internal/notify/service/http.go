@@ -23,6 +23,8 @@ import (
 const (
 	// maxAnswer bounds what is read of an answer. Lists of GitHub are the longest.
 	maxAnswer = 4 << 20
+	// maxRefusal bounds what is read of an error: it is searched for secrets.
+	maxRefusal = 16 << 10
 	// maxExcerpt bounds what of an answer an error tells, in characters.
 	maxExcerpt = 300
 )
@@ -129,11 +131,16 @@ func (e *endpoint) do(ctx context.Context, c call) (answer, error) {
 	}
 	defer resp.Body.Close()
 	a := answer{status: resp.StatusCode, header: resp.Header}
-	a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if len(a.body) > maxAnswer {
-		a.body, a.cut = a.body[:maxAnswer], true
+	ok := resp.StatusCode >= 200 && resp.StatusCode <= 299
+	limit := maxRefusal
+	if ok {
+		limit = maxAnswer
 	}
-	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+	a.body, err = io.ReadAll(io.LimitReader(resp.Body, int64(limit)+1))
+	if len(a.body) > limit {
+		a.body, a.cut = a.body[:limit], true
+	}
+	if !ok {
 		return a, e.refused(a, c.secrets)
 	}
 	if err != nil {
@@ -211,7 +218,13 @@ func (e *endpoint) refused(a answer, secrets []string) error {
 	if excerpt := e.excerpt(a, secrets); excerpt != "" {
 		text += ": " + excerpt
 	}
-	return e.fail(kindOf(a), text, secrets...)
+	return fault.As(kindOf(a), &refusal{a.status, e.fail(fault.Invalid, text, secrets...)})
+}
+
+// refusal is an answer with a status that is an error.
+type refusal struct {
+	status int
+	error
 }
 
 // kindOf says what a status means. GitHub and others refuse with 403 who asks too often, and say so.
@@ -230,13 +243,7 @@ func kindOf(a answer) fault.Kind {
 
 // excerpt is the beginning of an answer, without credentials.
 func (e *endpoint) excerpt(a answer, secrets []string) string {
-	body := a.body
-	if a.cut { // the end may be half of a secret
-		for _, s := range slices.Concat(e.hide, secrets) {
-			body = body[:min(len(body), max(0, len(a.body)-3*len(s)))]
-		}
-	}
-	return e.clean(string(body), secrets...)
+	return e.clean(string(a.body), secrets...)
 }
 
 // clean takes credentials and line ends out of a text, and bounds it.
@@ -245,6 +252,13 @@ func (e *endpoint) clean(text string, secrets ...string) string {
 }
 
 func clean(text string, secrets []string) string {
+	if len(text) >= maxRefusal { // its end may be half of a secret, in the longest of its forms
+		longest := 0
+		for _, s := range secrets {
+			longest = max(longest, len(s))
+		}
+		text = text[:max(0, maxRefusal-6*longest)]
+	}
 	text = mask.Values(concealed(secrets).Replace(text))
 	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "")), " ")
 	if r := []rune(text); len(r) > maxExcerpt {
