@@ -206,7 +206,7 @@ func (t *gitHubTask) deployment(p *values) func(context.Context) error {
 			return err
 		}
 		if one.ID == 0 { // GitHub merged the default branch into ref, and asks to try again
-			return t.to.fail(fault.Transient, "the deployment of "+ref+" was not created; set autoMerge to false if it never is", t.token)
+			return t.to.fail(fault.Transient, "the deployment of "+t.to.clean(ref, t.token)+" was not created; set autoMerge to false if it never is")
 		}
 		return t.call(ctx, http.MethodPost, "/deployments/"+strconv.FormatInt(one.ID, 10)+"/statuses", nil, status, nil)
 	}

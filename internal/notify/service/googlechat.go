@@ -64,7 +64,7 @@ func (s *googleChat) post(ctx context.Context, to *endpoint, u *url.URL, body an
 		return err
 	}
 	if e := said.Error; e != nil {
-		return to.fail(kindOf(answer{status: e.Code}), fmt.Sprintf("%d %s: %s", e.Code, e.Status, e.Message))
+		return to.fail(kindOf(answer{status: e.Code}), to.clean(fmt.Sprintf("%d %s: %s", e.Code, e.Status, e.Message)))
 	}
 	return nil
 }

@@ -80,13 +80,13 @@ func (r *redirected) Error() string { return r.why }
 // redirect decides whether a redirect is followed, and takes credentials out of what goes to another origin.
 func (e *endpoint) redirect(req, first *http.Request) error {
 	if e.keepMethod && req.Method != first.Method {
-		return &redirected{fmt.Sprintf("it redirects to %s, where the message would not arrive: set %s to where the service is", req.URL.Host, e.option)}
+		return &redirected{fmt.Sprintf("it redirects to %s, where the message would not arrive: set %s to where the service is", e.clean(req.URL.Host), e.option)}
 	}
 	if remote.SameOrigin(req.URL, e.base) {
 		return nil
 	}
 	if e.closedBody && req.Method == first.Method {
-		return &redirected{fmt.Sprintf("it redirects to %s, which does not get the credentials: set %s to where the service is", req.URL.Host, e.option)}
+		return &redirected{fmt.Sprintf("it redirects to %s, which does not get the credentials: set %s to where the service is", e.clean(req.URL.Host), e.option)}
 	}
 	// Headers may be credentials whatever their name, and Referer is the address, which may be one too.
 	for name := range req.Header {
@@ -119,7 +119,7 @@ type answer struct {
 func (e *endpoint) do(ctx context.Context, c call) (answer, error) {
 	req, err := http.NewRequestWithContext(ctx, c.method, c.url.String(), bytes.NewReader(c.body))
 	if err != nil {
-		return answer{}, e.fail(fault.Invalid, "the request cannot be made", c.secrets...) // err quotes the address
+		return answer{}, e.fail(fault.Invalid, "the request cannot be made") // err quotes the address
 	}
 	req.Header.Set("User-Agent", "Belay")
 	for name, value := range c.header {
@@ -170,7 +170,7 @@ func (e *endpoint) send(ctx context.Context, c call, in, out any) error {
 		return e.fail(fault.Invalid, "its answer is larger than "+strconv.Itoa(maxAnswer>>20)+" MiB")
 	}
 	if err := json.Unmarshal(a.body, out); err != nil {
-		return e.fail(fault.Invalid, "its answer is not the JSON of this service, so that its address may be wrong ("+e.option+"): "+e.excerpt(a, c.secrets), c.secrets...)
+		return e.fail(fault.Invalid, "its answer is not the JSON of this service, so that its address may be wrong ("+e.option+"): "+e.excerpt(a, c.secrets))
 	}
 	return nil
 }
@@ -183,9 +183,9 @@ func (e *endpoint) post(ctx context.Context, path string, header map[string]stri
 // at returns the address of a path below the endpoint's.
 func (e *endpoint) at(path string) *url.URL { return e.base.JoinPath(path) }
 
-// fail makes an error of a text that may hold credentials.
-func (e *endpoint) fail(kind fault.Kind, text string, secrets ...string) error {
-	return fault.New(kind, "%s at %s: %s", e.who, e.base.Host, e.clean(text, secrets...))
+// fail makes an error of a text of our own. What of it comes from elsewhere must have passed clean.
+func (e *endpoint) fail(kind fault.Kind, text string) error {
+	return fault.New(kind, "%s at %s: %s", e.who, e.base.Host, mask.Line(text))
 }
 
 // unreached makes an error of one of the connection.
@@ -201,12 +201,12 @@ func (e *endpoint) unreached(ctx context.Context, err error, secrets []string) e
 	var certificate *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &refused):
-		return e.fail(fault.Invalid, refused.why, secrets...)
+		return e.fail(fault.Invalid, refused.why)
 	case errors.As(err, &certificate):
-		return e.fail(fault.Invalid, "its certificate is not trusted: "+certificate.Err.Error()+
-			"; add its authority to the ConfigMap argocd-tls-certs-cm under "+e.base.Hostname(), secrets...)
+		return e.fail(fault.Invalid, "its certificate is not trusted: "+e.clean(certificate.Err.Error(), secrets...)+
+			"; add its authority to the ConfigMap argocd-tls-certs-cm under "+e.base.Hostname())
 	}
-	return e.fail(fault.Transient, err.Error(), secrets...)
+	return e.fail(fault.Transient, e.clean(err.Error(), secrets...))
 }
 
 // refused makes an error of an answer.
@@ -218,7 +218,7 @@ func (e *endpoint) refused(a answer, secrets []string) error {
 	if excerpt := e.excerpt(a, secrets); excerpt != "" {
 		text += ": " + excerpt
 	}
-	return fault.As(kindOf(a), &refusal{a.status, e.fail(fault.Invalid, text, secrets...)})
+	return fault.As(kindOf(a), &refusal{a.status, e.fail(fault.Invalid, text)})
 }
 
 // refusal is an answer with a status that is an error.

@@ -85,7 +85,7 @@ func (s *rocketChat) Send(ctx context.Context, m notify.Message, recipient strin
 		return fault.As(fault.Transient, err) // the session may have ended: the next attempt logs in
 	}
 	if err == nil && !said.Success {
-		return s.to.fail(fault.Invalid, "the message was refused: "+cmp.Or(said.Error, "no reason"), login.Token)
+		return s.to.fail(fault.Invalid, "the message was refused: "+s.to.clean(cmp.Or(said.Error, "no reason"), login.Token))
 	}
 	return err
 }

@@ -59,7 +59,7 @@ func (s *telegram) Send(ctx context.Context, m notify.Message, recipient string)
 		return err
 	}
 	if !said.OK {
-		return s.to.fail(fault.Invalid, "the message was refused: "+said.Description)
+		return s.to.fail(fault.Invalid, "the message was refused: "+s.to.clean(said.Description))
 	}
 	return nil
 }
