@@ -279,5 +279,8 @@ func (s subject) redirect(t *testing.T) {
 		if err == nil && !asked {
 			t.Errorf("a %d counts as delivered", status)
 		}
+		if status <= 303 && s.kind != "webhook" {
+			wantFault(t, err, fault.Invalid, "where the message would not arrive: set service."+s.kind)
+		}
 	}
 }

@@ -252,23 +252,38 @@ func (e *endpoint) clean(text string, secrets ...string) string {
 }
 
 func clean(text string, secrets []string) string {
-	if len(text) >= maxRefusal { // its end may be half of a secret, in the longest of its forms
-		longest := 0
-		for _, s := range secrets {
-			longest = max(longest, len(s))
-		}
-		text = text[:max(0, maxRefusal-6*longest)]
+	forms := formsOf(secrets)
+	pairs := make([]string, 0, 2*len(forms))
+	for _, f := range forms {
+		pairs = append(pairs, f, mask.Hidden)
 	}
-	text = mask.Values(concealed(secrets).Replace(text))
-	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "")), " ")
+	cut := len(text) >= maxRefusal
+	text = strings.NewReplacer(pairs...).Replace(text[:min(len(text), maxRefusal)])
+	if cut {
+		text = withoutBeginning(text, forms)
+	}
+	text = strings.Join(strings.Fields(strings.ToValidUTF8(mask.Values(text), "")), " ")
 	if r := []rune(text); len(r) > maxExcerpt {
 		text = string(r[:maxExcerpt]) + "..."
 	}
 	return mask.Line(text)
 }
 
-// concealed replaces secrets in the forms that servers repeat them in.
-func concealed(secrets []string) *strings.Replacer {
+// withoutBeginning drops the beginning of a secret from the end of a text.
+func withoutBeginning(text string, forms []string) string {
+	longest := 0
+	for _, f := range forms {
+		for n := min(len(f), len(text)); n > longest; n-- {
+			if strings.HasSuffix(text, f[:n]) {
+				longest = n
+			}
+		}
+	}
+	return text[:len(text)-longest]
+}
+
+// formsOf returns secrets in the forms that servers repeat them in, the longest first: one may begin with another.
+func formsOf(secrets []string) []string {
 	var forms []string
 	for _, s := range secrets {
 		if s == "" {
@@ -278,12 +293,8 @@ func concealed(secrets []string) *strings.Replacer {
 		inner := strings.Trim(string(quoted), `"`)
 		forms = append(forms, s, url.QueryEscape(s), url.PathEscape(s), inner, strings.ReplaceAll(inner, "/", `\/`))
 	}
-	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) }) // the longest first: one may begin with another
-	pairs := make([]string, 0, 2*len(forms))
-	for _, f := range forms {
-		pairs = append(pairs, f, mask.Hidden)
-	}
-	return strings.NewReplacer(pairs...)
+	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) })
+	return forms
 }
 
 // secretsOf returns what of an address must not be told: all but the host. Addresses of Teams, Chat and the like are credentials.
