@@ -14,12 +14,17 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/wneessen/go-mail"
 
 	"github.com/belaycd/belay/internal/fault"
 	"github.com/belaycd/belay/internal/notify"
 )
+
+// mailTimeout is how long a server may take with a session (RFC 5321, section 4.5.3.2): some make unknown clients wait. The context may
+// end it before.
+const mailTimeout = 5 * time.Minute
 
 // implicitTLS is the port of servers that begin with TLS; others are asked for it with STARTTLS.
 const implicitTLS = 465
@@ -125,7 +130,7 @@ func (s *email) deliver(ctx context.Context, msg *mail.Msg) error {
 		}
 		return conn, err
 	}
-	options := []mail.Option{mail.WithPort(s.port), mail.WithTLSConfig(s.tls), mail.WithDialContextFunc(dial), mail.WithTLSPolicy(mail.TLSOpportunistic),
+	options := []mail.Option{mail.WithPort(s.port), mail.WithTimeout(mailTimeout), mail.WithTLSConfig(s.tls), mail.WithDialContextFunc(dial), mail.WithTLSPolicy(mail.TLSOpportunistic),
 		mail.WithoutNoop(), mail.WithoutRset()}
 	if s.port == implicitTLS {
 		options = append(options, mail.WithSSL())

@@ -23,6 +23,8 @@ import (
 const (
 	// maxAnswer bounds what is read of an answer. Lists of GitHub are the longest.
 	maxAnswer = 4 << 20
+	// maxRefusal bounds what is read of an error: it is searched for secrets.
+	maxRefusal = 16 << 10
 	// maxExcerpt bounds what of an answer an error tells, in characters.
 	maxExcerpt = 300
 )
@@ -78,13 +80,13 @@ func (r *redirected) Error() string { return r.why }
 // redirect decides whether a redirect is followed, and takes credentials out of what goes to another origin.
 func (e *endpoint) redirect(req, first *http.Request) error {
 	if e.keepMethod && req.Method != first.Method {
-		return &redirected{fmt.Sprintf("it redirects to %s, where the message would not arrive: set %s to where the service is", req.URL.Host, e.option)}
+		return &redirected{fmt.Sprintf("it redirects to %s, where the message would not arrive: set %s to where the service is", e.clean(req.URL.Host), e.option)}
 	}
 	if remote.SameOrigin(req.URL, e.base) {
 		return nil
 	}
 	if e.closedBody && req.Method == first.Method {
-		return &redirected{fmt.Sprintf("it redirects to %s, which does not get the credentials: set %s to where the service is", req.URL.Host, e.option)}
+		return &redirected{fmt.Sprintf("it redirects to %s, which does not get the credentials: set %s to where the service is", e.clean(req.URL.Host), e.option)}
 	}
 	// Headers may be credentials whatever their name, and Referer is the address, which may be one too.
 	for name := range req.Header {
@@ -117,7 +119,7 @@ type answer struct {
 func (e *endpoint) do(ctx context.Context, c call) (answer, error) {
 	req, err := http.NewRequestWithContext(ctx, c.method, c.url.String(), bytes.NewReader(c.body))
 	if err != nil {
-		return answer{}, e.fail(fault.Invalid, "the request cannot be made", c.secrets...) // err quotes the address
+		return answer{}, e.fail(fault.Invalid, "the request cannot be made") // err quotes the address
 	}
 	req.Header.Set("User-Agent", "Belay")
 	for name, value := range c.header {
@@ -129,11 +131,16 @@ func (e *endpoint) do(ctx context.Context, c call) (answer, error) {
 	}
 	defer resp.Body.Close()
 	a := answer{status: resp.StatusCode, header: resp.Header}
-	a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if len(a.body) > maxAnswer {
-		a.body, a.cut = a.body[:maxAnswer], true
+	ok := resp.StatusCode >= 200 && resp.StatusCode <= 299
+	limit := maxRefusal
+	if ok {
+		limit = maxAnswer
 	}
-	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+	a.body, err = io.ReadAll(io.LimitReader(resp.Body, int64(limit)+1))
+	if len(a.body) > limit {
+		a.body, a.cut = a.body[:limit], true
+	}
+	if !ok {
 		return a, e.refused(a, c.secrets)
 	}
 	if err != nil {
@@ -163,7 +170,7 @@ func (e *endpoint) send(ctx context.Context, c call, in, out any) error {
 		return e.fail(fault.Invalid, "its answer is larger than "+strconv.Itoa(maxAnswer>>20)+" MiB")
 	}
 	if err := json.Unmarshal(a.body, out); err != nil {
-		return e.fail(fault.Invalid, "its answer is not the JSON of this service, so that its address may be wrong ("+e.option+"): "+e.excerpt(a, c.secrets), c.secrets...)
+		return e.fail(fault.Invalid, "its answer is not the JSON of this service, so that its address may be wrong ("+e.option+"): "+e.excerpt(a, c.secrets))
 	}
 	return nil
 }
@@ -176,9 +183,9 @@ func (e *endpoint) post(ctx context.Context, path string, header map[string]stri
 // at returns the address of a path below the endpoint's.
 func (e *endpoint) at(path string) *url.URL { return e.base.JoinPath(path) }
 
-// fail makes an error of a text that may hold credentials.
-func (e *endpoint) fail(kind fault.Kind, text string, secrets ...string) error {
-	return fault.New(kind, "%s at %s: %s", e.who, e.base.Host, e.clean(text, secrets...))
+// fail makes an error of a text of our own. What of it comes from elsewhere must have passed clean.
+func (e *endpoint) fail(kind fault.Kind, text string) error {
+	return fault.New(kind, "%s at %s: %s", e.who, e.base.Host, mask.Line(text))
 }
 
 // unreached makes an error of one of the connection.
@@ -194,12 +201,12 @@ func (e *endpoint) unreached(ctx context.Context, err error, secrets []string) e
 	var certificate *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &refused):
-		return e.fail(fault.Invalid, refused.why, secrets...)
+		return e.fail(fault.Invalid, refused.why)
 	case errors.As(err, &certificate):
-		return e.fail(fault.Invalid, "its certificate is not trusted: "+certificate.Err.Error()+
-			"; add its authority to the ConfigMap argocd-tls-certs-cm under "+e.base.Hostname(), secrets...)
+		return e.fail(fault.Invalid, "its certificate is not trusted: "+e.clean(certificate.Err.Error(), secrets...)+
+			"; add its authority to the ConfigMap argocd-tls-certs-cm under "+e.base.Hostname())
 	}
-	return e.fail(fault.Transient, err.Error(), secrets...)
+	return e.fail(fault.Transient, e.clean(err.Error(), secrets...))
 }
 
 // refused makes an error of an answer.
@@ -211,7 +218,13 @@ func (e *endpoint) refused(a answer, secrets []string) error {
 	if excerpt := e.excerpt(a, secrets); excerpt != "" {
 		text += ": " + excerpt
 	}
-	return e.fail(kindOf(a), text, secrets...)
+	return fault.As(kindOf(a), &refusal{a.status, e.fail(fault.Invalid, text)})
+}
+
+// refusal is an answer with a status that is an error.
+type refusal struct {
+	status int
+	error
 }
 
 // kindOf says what a status means. GitHub and others refuse with 403 who asks too often, and say so.
@@ -230,13 +243,7 @@ func kindOf(a answer) fault.Kind {
 
 // excerpt is the beginning of an answer, without credentials.
 func (e *endpoint) excerpt(a answer, secrets []string) string {
-	body := a.body
-	if a.cut { // the end may be half of a secret
-		for _, s := range slices.Concat(e.hide, secrets) {
-			body = body[:min(len(body), max(0, len(a.body)-3*len(s)))]
-		}
-	}
-	return e.clean(string(body), secrets...)
+	return e.clean(string(a.body), secrets...)
 }
 
 // clean takes credentials and line ends out of a text, and bounds it.
@@ -245,16 +252,38 @@ func (e *endpoint) clean(text string, secrets ...string) string {
 }
 
 func clean(text string, secrets []string) string {
-	text = mask.Values(concealed(secrets).Replace(text))
-	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "")), " ")
+	forms := formsOf(secrets)
+	pairs := make([]string, 0, 2*len(forms))
+	for _, f := range forms {
+		pairs = append(pairs, f, mask.Hidden)
+	}
+	cut := len(text) >= maxRefusal
+	text = strings.NewReplacer(pairs...).Replace(text[:min(len(text), maxRefusal)])
+	if cut {
+		text = withoutBeginning(text, forms)
+	}
+	text = strings.Join(strings.Fields(strings.ToValidUTF8(mask.Values(text), "")), " ")
 	if r := []rune(text); len(r) > maxExcerpt {
 		text = string(r[:maxExcerpt]) + "..."
 	}
 	return mask.Line(text)
 }
 
-// concealed replaces secrets in the forms that servers repeat them in.
-func concealed(secrets []string) *strings.Replacer {
+// withoutBeginning drops the beginning of a secret from the end of a text.
+func withoutBeginning(text string, forms []string) string {
+	longest := 0
+	for _, f := range forms {
+		for n := min(len(f), len(text)); n > longest; n-- {
+			if strings.HasSuffix(text, f[:n]) {
+				longest = n
+			}
+		}
+	}
+	return text[:len(text)-longest]
+}
+
+// formsOf returns secrets in the forms that servers repeat them in, the longest first: one may begin with another.
+func formsOf(secrets []string) []string {
 	var forms []string
 	for _, s := range secrets {
 		if s == "" {
@@ -264,12 +293,8 @@ func concealed(secrets []string) *strings.Replacer {
 		inner := strings.Trim(string(quoted), `"`)
 		forms = append(forms, s, url.QueryEscape(s), url.PathEscape(s), inner, strings.ReplaceAll(inner, "/", `\/`))
 	}
-	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) }) // the longest first: one may begin with another
-	pairs := make([]string, 0, 2*len(forms))
-	for _, f := range forms {
-		pairs = append(pairs, f, mask.Hidden)
-	}
-	return strings.NewReplacer(pairs...)
+	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) })
+	return forms
 }
 
 // secretsOf returns what of an address must not be told: all but the host. Addresses of Teams, Chat and the like are credentials.

@@ -54,7 +54,11 @@ func New(kind, name string, options []byte, env Env) (notify.Service, error) {
 	if c.options, err = parseOptions(c.key(), options); err != nil {
 		return nil, err
 	}
-	return build(c)
+	s, err := build(c)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // config is what a service is made of.
@@ -76,9 +80,23 @@ type builder func(config) (notify.Service, error)
 
 func builders() map[string]builder {
 	return map[string]builder{
-		"email":   newEmail,
-		"slack":   newSlack,
-		"webhook": newWebhook,
+		"alertmanager":    newAlertmanager,
+		"googlechat":      newGoogleChat,
+		"grafana":         newGrafana,
+		"mattermost":      newMattermost,
+		"newrelic":        newNewRelic,
+		"opsgenie":        newOpsgenie,
+		"pagerdutyv2":     newPagerDuty,
+		"pushover":        newPushover,
+		"rocketchat":      newRocketChat,
+		"telegram":        newTelegram,
+		"webex":           newWebex,
+		"email":           newEmail,
+		"github":          newGitHub,
+		"slack":           newSlack,
+		"teams":           newTeams,
+		"teams-workflows": newTeamsWorkflows,
+		"webhook":         newWebhook,
 	}
 }
 

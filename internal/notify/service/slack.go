@@ -147,8 +147,9 @@ func (s *slack) call(ctx context.Context, method string, msg slackMessage) (slac
 	if a.OK {
 		return a, nil
 	}
+	a.Needed = s.to.clean(a.Needed)
 	kind, advice := slackRefusal(a)
-	text := method + " to channel " + msg.Channel + ": " + cmp.Or(a.Error, "refused without a reason")
+	text := method + " to channel " + s.to.clean(msg.Channel) + ": " + s.to.clean(cmp.Or(a.Error, "refused without a reason"))
 	if advice != "" {
 		text += ": " + advice
 	}

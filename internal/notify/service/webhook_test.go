@@ -195,5 +195,10 @@ func TestExcerptsHideSecrets(t *testing.T) {
 			t.Errorf("%s: %s", text, got)
 		}
 	}
+	// A text that is cut may end with half of one.
+	secret = "canary" + strings.Repeat("x", 1000)
+	if got := clean(strings.Repeat(secret, 20)[:maxRefusal], []string{secret}); contains(got, "canary") || !contains(got, "***") {
+		t.Error(got)
+	}
 	same(t, clean("a\nb\x1b[31m\xff", nil), `a b\x1b[31m`)
 }
