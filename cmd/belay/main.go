@@ -39,6 +39,8 @@ func run() int {
 		Checker:   app.Check,
 		Previewer: app.Preview,
 		Policies:  app.Policies{},
+
+		Notifications: app.OpenNotifications(os.Environ()),
 		Commands:  []*cobra.Command{app.RunCommand(version, os.Environ(), os.Getenv, os.Stderr)},
 	}, os.Args[1:])
 }

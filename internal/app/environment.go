@@ -271,7 +271,7 @@ func (e *environment) watch(ctx context.Context, c cache.Cache, ctl *controller.
 		if !ok {
 			return
 		}
-		e.renotify() // subscriptions of a project are those of its applications
+		e.renotify()                                      // subscriptions of a project are those of its applications
 		all := e.current.Load().settings.IsGlobal(p.Name) // others take over from it
 		e.refresh(ctx, ctl, func(a *v1alpha1.Application) bool { return all || a.Spec.ProjectName() == p.Name })
 	})

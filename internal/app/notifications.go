@@ -28,6 +28,7 @@ import (
 	"github.com/belaycd/belay/internal/remote"
 	"github.com/belaycd/belay/internal/settings"
 	"github.com/belaycd/belay/internal/source"
+	"github.com/belaycd/belay/internal/source/git"
 	"github.com/belaycd/belay/internal/source/token"
 )
 
@@ -118,11 +119,16 @@ func (n *notifier) Project(ctx context.Context, name string) *v1alpha1.AppProjec
 
 // Commit implements notify.Applications.
 func (n *notifier) Commit(ctx context.Context, app *v1alpha1.Application, revision string) (notify.Commit, error) {
+	return commitFor(ctx, n.repos.git, app, revision)
+}
+
+// commitFor tells of a commit of an application's first source.
+func commitFor(ctx context.Context, repos *git.Source, app *v1alpha1.Application, revision string) (notify.Commit, error) {
 	sources := app.Spec.GetSources()
 	if len(sources) == 0 || sources[0].Chart != "" || sources[0].IsOCI() {
 		return notify.Commit{}, errors.New("the application's first source has no commits")
 	}
-	c, err := n.repos.git.Commit(ctx, source.Request{RepoURL: sources[0].RepoURL, Project: app.Spec.ProjectName()}, source.Revision(revision))
+	c, err := repos.Commit(ctx, source.Request{RepoURL: sources[0].RepoURL, Project: app.Spec.ProjectName()}, source.Revision(revision))
 	if err != nil {
 		return notify.Commit{}, err
 	}

@@ -22,25 +22,34 @@ import (
 // credentials and the trust of the cluster.
 func OpenProber(env []string) cli.ProberFunc {
 	return func(ctx context.Context, conn *cli.Connection, candidate *corev1.Secret) (cli.Prober, error) {
-		dir, err := os.MkdirTemp("", "belay-probe-")
+		p, _, err := openProber(ctx, env, conn, withSecret{conn.Client, candidate})
 		if err != nil {
-			return nil, fmt.Errorf("make directory: %w", err)
+			return nil, err
 		}
-		cfg := Config{REST: conn.Config, Namespace: conn.Namespace, CacheDir: dir, Env: env, AllowFile: true, Log: slog.New(slog.DiscardHandler)}
-		cfg.applyDefaults()
-		e := newEnvironment(conn.Client, cfg)
-		if err := e.load(ctx, withSecret{conn.Client, candidate}); err != nil {
-			return nil, firstOf(err, os.RemoveAll(dir))
-		}
-		repos, err := git.New(git.Config{
-			CacheDir: filepath.Join(dir, "git"), Now: time.Now, Credentials: e, Env: env, AllowFile: true,
-			Interval: e.interval(), Jitter: func() time.Duration { return 0 }, Log: cfg.Log,
-		})
-		if err != nil {
-			return nil, firstOf(err, os.RemoveAll(dir))
-		}
-		return &prober{repos: repos, dir: dir}, nil
+		return p, nil
 	}
+}
+
+// openProber opens the Git repositories of a control plane whose settings are read by r, with mirrors in a directory of their own.
+func openProber(ctx context.Context, env []string, conn *cli.Connection, r client.Reader) (*prober, *environment, error) {
+	dir, err := os.MkdirTemp("", "belay-probe-")
+	if err != nil {
+		return nil, nil, fmt.Errorf("make directory: %w", err)
+	}
+	cfg := Config{REST: conn.Config, Namespace: conn.Namespace, CacheDir: dir, Env: env, AllowFile: true, Log: slog.New(slog.DiscardHandler)}
+	cfg.applyDefaults()
+	e := newEnvironment(conn.Client, cfg)
+	if err := e.load(ctx, r); err != nil {
+		return nil, nil, firstOf(err, os.RemoveAll(dir))
+	}
+	repos, err := git.New(git.Config{
+		CacheDir: filepath.Join(dir, "git"), Now: time.Now, Credentials: e, Env: env, AllowFile: true,
+		Interval: e.interval(), Jitter: func() time.Duration { return 0 }, Log: cfg.Log,
+	})
+	if err != nil {
+		return nil, nil, firstOf(err, os.RemoveAll(dir))
+	}
+	return &prober{repos: repos, dir: dir}, e, nil
 }
 
 func firstOf(errs ...error) error {

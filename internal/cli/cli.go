@@ -38,6 +38,8 @@ type Env struct {
 	Policies PolicyEngine
 	// Previewer renders repositories. Without it the command that previews says so and fails.
 	Previewer PreviewFunc
+	// Notifications opens what is told to whom. Without it the commands that try it out say so and fail.
+	Notifications NotificationsFunc
 	// Commands are further commands, such as the one that runs the controller.
 	Commands []*cobra.Command
 }
@@ -137,7 +139,7 @@ kubeconfig.`,
 	root.AddCommand(c.appCommand(), c.projCommand(), c.repoCommand(), c.repoCredsCommand(), c.certCommand(), c.gpgCommand(), c.clusterCommand(), c.accountCommand(), c.rbacCommand())
 	root.AddCommand(c.loginCommand(), c.logoutCommand(), c.reloginCommand(), c.contextCommand())
 	root.AddCommand(c.checkCommand(), c.previewCommand(), c.policyCommand())
-	root.AddCommand(c.auditCommand(), c.installCommand(), c.versionCommand(), c.completionCommand())
+	root.AddCommand(c.auditCommand(), c.adminCommand(), c.installCommand(), c.versionCommand(), c.completionCommand())
 	root.AddCommand(c.Commands...)
 	return root
 }

@@ -240,6 +240,26 @@ func (c *Config) Triggers() []string { return slices.Sorted(maps.Keys(c.triggers
 // Templates are the names of the templates, sorted.
 func (c *Config) Templates() []string { return slices.Sorted(maps.Keys(c.templates)) }
 
+// Trigger returns the conditions of a trigger as they are written; nil when there is none of that name.
+func (c *Config) Trigger(name string) []Condition {
+	var out []Condition
+	for i := range c.triggers[name] {
+		out = append(out, c.triggers[name][i].written)
+	}
+	return out
+}
+
+// Template returns a template as it is written; nil when there is none of that name.
+func (c *Config) Template(name string) map[string]any {
+	if t := c.templates[name]; t != nil {
+		return t.written
+	}
+	return nil
+}
+
+// Service returns a service by its name; nil when there is none.
+func (c *Config) Service(name string) Service { return c.services[name].Service }
+
 // subscription is an entry of the key subscriptions.
 type subscription struct {
 	Recipients []string `json:"recipients"`
@@ -267,8 +287,9 @@ func (c *Config) readSubscriptions(text string) error {
 
 // messageTemplate is a template: a message and, for types of services, what else they are told.
 type messageTemplate struct {
-	text  *expression.Template
-	parts map[string]any // every text in it is an *expression.Template
+	written map[string]any
+	text    *expression.Template
+	parts   map[string]any // every text in it is an *expression.Template
 }
 
 func parseTemplate(text string, functions template.FuncMap) (*messageTemplate, error) {
@@ -276,7 +297,7 @@ func parseTemplate(text string, functions template.FuncMap) (*messageTemplate, e
 	if err := decode(text, &written); err != nil {
 		return nil, err
 	}
-	t := &messageTemplate{parts: map[string]any{}}
+	t := &messageTemplate{written: written, parts: map[string]any{}}
 	for _, key := range slices.Sorted(maps.Keys(written)) {
 		compiled, err := compile(written[key], functions)
 		if err != nil {

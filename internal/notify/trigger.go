@@ -13,6 +13,7 @@ import (
 
 // condition is one of a trigger.
 type condition struct {
+	written Condition
 	// id is what the record of what was sent calls it, as Argo CD does.
 	id                   string
 	description          string
@@ -23,19 +24,19 @@ type condition struct {
 	timed bool
 }
 
-// written is a condition in YAML. For, Until and Resolved are Belay's own.
-type written struct {
-	When        string   `json:"when"`
-	OncePer     string   `json:"oncePer"`
-	Description string   `json:"description"`
-	Send        []string `json:"send"`
-	For         string   `json:"for"`
-	Until       string   `json:"until"`
-	Resolved    []string `json:"resolved"`
+// Condition is a condition of a trigger as it is written. For, Until and Resolved are Belay's own.
+type Condition struct {
+	When        string   `json:"when,omitempty"`
+	OncePer     string   `json:"oncePer,omitempty"`
+	Description string   `json:"description,omitempty"`
+	Send        []string `json:"send,omitempty"`
+	For         string   `json:"for,omitempty"`
+	Until       string   `json:"until,omitempty"`
+	Resolved    []string `json:"resolved,omitempty"`
 }
 
 func parseTrigger(text string) ([]condition, error) {
-	var list []written
+	var list []Condition
 	if err := decode(text, &list); err != nil {
 		return nil, err
 	}
@@ -53,9 +54,10 @@ func parseTrigger(text string) ([]condition, error) {
 	return out, nil
 }
 
-func (w *written) compile(i int) (condition, error) {
+func (w *Condition) compile(i int) (condition, error) {
 	sum := sha1.Sum([]byte(w.When)) //nolint:gosec // no secret
 	c := condition{
+		written:     *w,
 		id:          fmt.Sprintf("[%d].%s", i, base64.RawURLEncoding.EncodeToString(sum[:])),
 		description: w.Description, send: w.Send, resolved: w.Resolved, timed: strings.Contains(w.When+w.Until, "time."),
 	}

@@ -112,6 +112,8 @@ func TestNotifications(t *testing.T) {
 	a.Wait(t, harness.Healthy(first))
 	hook.waitFor(t, "created told", "deployed told Begin")
 
+	w.triesOut(t, hook)
+
 	// A sync that fails; the second service takes nothing, which is told in the record and once in the log.
 	repo.CommitAs(t, "main", "Break", harness.Files{"app/a.yaml": configMap("a", "x: [not, a, text]")})
 	a.Refresh(t, v1alpha1.RefreshNormal)
@@ -141,7 +143,9 @@ func TestNotifications(t *testing.T) {
 		return ""
 	})
 	mended := repo.CommitAs(t, "main", "Mend", harness.Files{"app/a.yaml": configMap("a", "x: '3'")})
-	a.Change(t, func(app *harness.Application) { harness.Automated(v1alpha1.SyncPolicyAutomated{Prune: true, SelfHeal: true})(app) })
+	a.Change(t, func(app *harness.Application) {
+		harness.Automated(v1alpha1.SyncPolicyAutomated{Prune: true, SelfHeal: true})(app)
+	})
 	a.Refresh(t, v1alpha1.RefreshNormal)
 	a.Wait(t, harness.Healthy(mended))
 	harness.Eventually(t, "messages were refused", func(context.Context) error {
@@ -179,4 +183,39 @@ func TestNotifications(t *testing.T) {
 			t.Errorf("the log has the token (%s)", name)
 		}
 	}
+}
+
+// triesOut asks the command line what would be told, and has it tell.
+func (w *ways) triesOut(t *testing.T, hook *receiver) {
+	t.Helper()
+	for _, test := range []struct {
+		args []string
+		code int
+		says []string
+	}{
+		{[]string{"trigger", "get"}, 0, []string{"on-sync-failed", "app-sync-failed", "app.status?.operationState?.phase in ['Error', 'Failed']"}},
+		{[]string{"trigger", "get", "on-out-of-sync", "-o", "yaml"}, 0, []string{"for: 5m"}},
+		{[]string{"trigger", "get", "nothing"}, 20, []string{"there is no trigger nothing", "on-created"}},
+		{[]string{"trigger", "run", "on-created", "told"}, 0, []string{"true"}},
+		{[]string{"trigger", "run", "on-sync-failed", "told"}, 0, []string{"false"}},
+		{[]string{"trigger", "run", "on-created", "nobody"}, 20, []string{"nobody"}},
+		{[]string{"template", "get", "-o", "name"}, 0, []string{"app-deployed\n"}},
+		{[]string{"template", "notify", "app-out-of-sync", "told"}, 0, []string{"told is out of sync with Git"}},
+		{[]string{"template", "notify", "app-deployed", "told", "--recipient", "console:hook"}, 0, []string{"body: deployed told Begin", "path: /events"}},
+		{[]string{"template", "notify", "app-deployed", "told", "--recipient", "pager:x"}, 20, []string{"there is no service pager", "closed, hook"}},
+		{[]string{"template", "notify", "app-deployed", "told", "--recipient", "closed"}, 20, []string{"send to closed", "401"}},
+		{[]string{"template", "notify", "app-deployed", "told", "--recipient", "hook:"}, 0, []string{"sent to hook"}},
+		{[]string{"template", "get", "--secret", ":empty"}, 0, []string{"warning", "service.webhook.hook", "there is no $token"}},
+	} {
+		got := w.cluster(append([]string{"admin", "notifications"}, test.args...)...)
+		for _, text := range test.says {
+			if got.code != test.code || !strings.Contains(got.stdout+got.stderr, text) {
+				t.Errorf("%v: %s\nwant code %d and %q", test.args, got, test.code, text)
+			}
+		}
+		if strings.Contains(got.stdout+got.stderr, canary) {
+			t.Errorf("%v prints the token", test.args)
+		}
+	}
+	hook.waitFor(t, "deployed told Begin")
 }
