@@ -59,16 +59,17 @@ func newAlertmanager(c config) (notify.Service, error) {
 func (s *alertmanager) Send(ctx context.Context, m notify.Message, _ string) error {
 	p := part(m, "alertmanager")
 	labels, annotations := p.textMap("labels"), p.textMap("annotations")
+	page := cmp.Or(firstValue(p, "generatorURL"), firstValue(part(m, "github"), "repoURL"))
+	if err := p.err(); err != nil {
+		return err
+	}
 	if len(labels) == 0 {
 		return fault.New(fault.Invalid, "alertmanager: the alertmanager part of the template has no labels: an alert needs one at least")
 	}
 	if labels["alertname"] == "" {
 		labels["alertname"] = defaultAlert
 	}
-	alert := map[string]any{"labels": labels, "annotations": annotations, "generatorURL": webAddress(firstValue(p, "generatorURL", "repoURL"))}
-	if err := p.err(); err != nil {
-		return err
-	}
+	alert := map[string]any{"labels": labels, "annotations": annotations, "generatorURL": webAddress(page)}
 	omitEmpty(alert)
 	if len(annotations) == 0 {
 		delete(alert, "annotations")

@@ -38,6 +38,8 @@ type email struct {
 	from               string
 	html               bool
 	tls                *tls.Config
+	// implicit begins with TLS.
+	implicit bool
 }
 
 func newEmail(c config) (notify.Service, error) {
@@ -47,6 +49,7 @@ func newEmail(c config) (notify.Service, error) {
 	if c.name != "" && c.name != c.kind {
 		s.who += " " + c.name
 	}
+	s.implicit = s.port == implicitTLS
 	if s.port < 1 || s.port > 65535 {
 		o.problem("port", "is no port")
 	}
@@ -117,7 +120,7 @@ func (s *email) deliver(ctx context.Context, msg *mail.Msg) error {
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
 		var conn net.Conn
 		var err error
-		if s.port == implicitTLS {
+		if s.implicit {
 			conn, err = (&tls.Dialer{Config: s.tls}).DialContext(ctx, network, address)
 		} else {
 			conn, err = (&net.Dialer{}).DialContext(ctx, network, address)
@@ -130,11 +133,9 @@ func (s *email) deliver(ctx context.Context, msg *mail.Msg) error {
 		}
 		return conn, err
 	}
+	// Not WithSSL: with a connection of ours, it would take it for one in the clear.
 	options := []mail.Option{mail.WithPort(s.port), mail.WithTimeout(mailTimeout), mail.WithTLSConfig(s.tls), mail.WithDialContextFunc(dial), mail.WithTLSPolicy(mail.TLSOpportunistic),
 		mail.WithoutNoop(), mail.WithoutRset()}
-	if s.port == implicitTLS {
-		options = append(options, mail.WithSSL())
-	}
 	if s.username != "" {
 		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(s.username), mail.WithPassword(s.password))
 	}

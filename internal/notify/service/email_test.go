@@ -29,6 +29,7 @@ type mailServer struct {
 	certificate []byte // PEM
 	config      *tls.Config
 	startTLS    bool
+	implicit    bool   // begins with TLS
 	password    string // asked for, if it is not empty; offered over TLS, or always with plainAuth
 	plainAuth   bool
 	// reply replaces what is answered to a command, by its first word; "hang" answers nothing.
@@ -66,6 +67,9 @@ func newMailServer(t *testing.T, s *mailServer) *mailServer {
 			if err != nil {
 				return
 			}
+			if s.implicit {
+				conn = tls.Server(conn, s.config)
+			}
 			all.Go(func() { s.talk(conn) })
 		}
 	})
@@ -90,7 +94,7 @@ func (s *mailServer) talk(conn net.Conn) {
 		return
 	}
 	say("220 mail.example.com ESMTP")
-	now := delivered{}
+	now := delivered{TLS: s.implicit}
 	for {
 		line, err := in.ReadString('\n')
 		if err != nil {
@@ -199,6 +203,26 @@ func TestEmail(t *testing.T) {
 	if parsed.Header.Get("Date") == "" || parsed.Header.Get("Message-ID") == "" {
 		t.Error("there is no date or no id")
 	}
+}
+
+// Over TLS from the beginning, a password may be sent as it is.
+func TestEmailImplicitTLS(t *testing.T) {
+	with, err := New("email", "", []byte("host: smtp.example.com\nport: '465'\nfrom: a@example.com"), env())
+	if err != nil || !with.(*email).implicit {
+		t.Fatalf("port 465 does not begin with TLS (%v)", err)
+	}
+	s := newMailServer(t, &mailServer{implicit: true, password: canary1})
+	svc := s.service(t, "username: argo\npassword: "+quote(canary1))
+	svc.(*email).implicit = true
+	sent(t, svc, notify.Message{Text: "x"}, "a@example.com")
+	same(t, []any{s.mail[0].TLS, s.mail[0].User}, []any{true, "argo"})
+
+	untrusted, err := New("email", "", s.options(""), env())
+	if err != nil {
+		t.Fatal(err)
+	}
+	untrusted.(*email).implicit = true
+	wantFault(t, untrusted.Send(t.Context(), notify.Message{Text: "x"}, "a@example.com"), fault.Invalid, "argocd-tls-certs-cm")
 }
 
 func TestEmailWithoutPart(t *testing.T) {

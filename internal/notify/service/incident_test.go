@@ -80,6 +80,13 @@ func TestGrafana(t *testing.T) {
 	same(t, body, object{"text": "x", "tags": []any{}})
 }
 
+// about is a message with something that the caller knows of the application.
+func about(kind string, part object, key, value string) notify.Message {
+	m := message("hello", kind, part)
+	m.Parts["github"] = object{key: value}
+	return m
+}
+
 func TestAlertmanager(t *testing.T) {
 	var got recorder
 	server := serve(t, got.record(answer200("")))
@@ -88,7 +95,7 @@ func TestAlertmanager(t *testing.T) {
 	gone.Close()
 	lost := strings.TrimPrefix(gone.URL, "http://")
 	s := build(t, "alertmanager", "", "targets: ["+lost+", "+host+"]\nbearerToken: b\napiPath: /am/api/v2/alerts\ntimeout: '5'")
-	sent(t, s, message("x", "alertmanager", object{"labels": object{"priority": 5}, "annotations": object{"a": "b"}, "repoURL": "git@example.com:shop/deploy.git"}), "")
+	sent(t, s, about("alertmanager", object{"labels": object{"priority": 5}, "annotations": object{"a": "b"}}, "repoURL", "git@example.com:shop/deploy.git"), "")
 	req := got.requests()[0]
 	same(t, []string{req.Line, req.Header.Get("Authorization")}, []string{"POST /am/api/v2/alerts", "Bearer b"})
 	same(t, decoded(t, req.Body), any([]any{object{"labels": object{"priority": "5", "alertname": "argocd-notifications"}, "annotations": object{"a": "b"},
@@ -111,6 +118,7 @@ func TestAlertmanager(t *testing.T) {
 		}
 	}
 	wantFault(t, s.Send(t.Context(), notify.Message{Text: "x"}, ""), fault.Invalid, "has no labels")
+	wantFault(t, s.Send(t.Context(), message("", "alertmanager", object{"labels": "a"}), ""), fault.Invalid, "labels is no map")
 	for options, want := range map[string]string{"scheme: ftp": "targets is no address", "timeout: 0": "timeout is no number of seconds", "targets: [[canary]]": "targets is no list of texts"} {
 		_, err := New("alertmanager", "", []byte(options), env())
 		wantFault(t, err, fault.Invalid, want)
@@ -168,6 +176,9 @@ func TestNewRelic(t *testing.T) {
 	line, body, header := got.last(t)
 	same(t, []string{line, header.Get("X-Api-Key")}, []string{"POST /v2/applications/12%2F3/deployments.json", "key1"})
 	same(t, body, object{"deployment": object{"revision": "abc", "description": "hello", "changelog": "c", "user": "u"}})
+	sent(t, s, about("newrelic", object{}, "revision", "def"), "1")
+	_, body, _ = got.last(t)
+	same(t, body, object{"deployment": object{"revision": "def", "description": "hello"}})
 	wantFault(t, s.Send(t.Context(), message("", "newrelic", object{"revision": ""}), "1"), fault.Invalid, "revision is missing")
 	wantFault(t, s.Send(t.Context(), notify.Message{}, "1"), fault.Invalid, "has no newrelic part")
 	wantFault(t, s.Send(t.Context(), message("", "newrelic", object{"revision": "a"}), ""), fault.Invalid, "names no application")

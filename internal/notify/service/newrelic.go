@@ -37,7 +37,11 @@ func (s *newRelic) Send(ctx context.Context, m notify.Message, recipient string)
 	if recipient == "" {
 		return fault.New(fault.Invalid, "newrelic: the subscription names no application: the recipient is its id at New Relic")
 	}
-	deployment := map[string]any{"revision": p.required("revision"), "description": cmp.Or(p.body("description"), m.Text),
+	revision := cmp.Or(firstValue(p, "revision"), firstValue(part(m, "github"), "revision"))
+	if revision == "" {
+		p.problem("revision", "is missing: the application has not been synced yet, or has several sources")
+	}
+	deployment := map[string]any{"revision": revision, "description": cmp.Or(p.body("description"), m.Text),
 		"changelog": p.body("changelog"), "user": p.text("user")}
 	if err := p.err(); err != nil {
 		return err

@@ -120,6 +120,9 @@ func TestSlackUpdateClears(t *testing.T) {
 	line, body, _ := api.last(t)
 	same(t, line, "POST /api/chat.update")
 	same(t, body, object{"channel": "C42", "ts": "170000.1", "text": "b", "attachments": []any{}, "blocks": []any{}})
+	sent(t, s, message("b", "slack", object{"groupingKey": "k", "deliveryPolicy": "Update", "attachments": "[{}]"}), "c")
+	_, body, _ = api.last(t)
+	same(t, body["attachments"], any([]any{object{}}))
 }
 
 func TestSlackThreadThatWasDeleted(t *testing.T) {
