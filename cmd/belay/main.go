@@ -41,7 +41,7 @@ func run() int {
 		Policies:  app.Policies{},
 
 		Notifications: app.OpenNotifications(os.Environ()),
-		Commands:  []*cobra.Command{app.RunCommand(version, os.Environ(), os.Getenv, os.Stderr)},
+		Commands:      []*cobra.Command{app.RunCommand(version, os.Environ(), os.Getenv, os.Stderr)},
 	}, os.Args[1:])
 }
 

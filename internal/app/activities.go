@@ -28,6 +28,7 @@ func watchActivities(ctx context.Context, c cache.Cache, p parts) error {
 			p.audit.Record(ctx, a)
 		}
 		switch {
+		case !p.telling.Load(): // all are shown when it begins
 		case was == nil:
 			p.notify.Created(is)
 		case is == nil:

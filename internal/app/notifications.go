@@ -192,13 +192,17 @@ func newNotifications(p parts, recorder events.EventRecorder) *notify.Engine {
 	})
 }
 
-// notifyOf sends notifications once this process leads.
+// notifyOf sends notifications once this process leads, and Argo CD does not.
 func notifyOf(ctx context.Context, p parts) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-p.elected:
 	}
+	if err := awaitNotifications(ctx, p.env.cfg, p.mgr.GetAPIReader()); err != nil {
+		return err
+	}
+	p.telling.Store(true)
 	var list v1alpha1.ApplicationList
 	if err := p.mgr.GetClient().List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
 		return fault.New(fault.Internal, "list applications for notifications: %w", err)
@@ -206,5 +210,6 @@ func notifyOf(ctx context.Context, p parts) error {
 	for i := range list.Items {
 		p.notify.There(&list.Items[i])
 	}
+	p.env.cfg.Log.Info("notifications are sent from here")
 	return p.notify.Run(ctx)
 }

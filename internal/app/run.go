@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -141,7 +142,7 @@ func Run(ctx context.Context, cfg Config) error {
 	record := configmap.New(configmap.Options{
 		Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), Namespace: cfg.Namespace, Writer: rand.Text(), Now: time.Now, Log: cfg.Log,
 	})
-	p := parts{mgr: mgr, elected: elected, env: env, repos: repos, clusters: clusters, ctl: ctl, story: story, audit: record}
+	p := parts{mgr: mgr, elected: elected, env: env, repos: repos, clusters: clusters, ctl: ctl, story: story, audit: record, telling: &atomic.Bool{}}
 	p.notify = newNotifications(p, mgr.GetEventRecorder("belay"))
 	env.renotify = p.notify.Settings
 	return runAll(ctx, cfg, p)
@@ -159,6 +160,8 @@ type parts struct {
 	story    *reconcile.Reconciler
 	audit    *configmap.Store
 	notify   *notify.Engine
+	// telling is set once this process sends notifications.
+	telling *atomic.Bool
 }
 
 func runAll(ctx context.Context, cfg Config, p parts) error {

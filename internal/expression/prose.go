@@ -76,9 +76,6 @@ func widthPrintf(format string, args ...any) (string, error) {
 		if strings.Contains(verb[:end], "*") {
 			return "", fmt.Errorf("printf: widths are written out here")
 		}
-		rest = verb[end:]
-		if strings.HasPrefix(rest, "%") {
-			rest = rest[1:]
-		}
+		rest = strings.TrimPrefix(verb[end:], "%")
 	}
 }

@@ -387,11 +387,14 @@ func (c *Config) Render(templates []string, to Destination, vars map[string]any)
 	vars = maps.Clone(vars)
 	vars["serviceType"], vars["recipient"] = to.Service, to.Recipient
 	m := Message{Parts: map[string]any{}}
+	m.Repository, _ = vars["repoURL"].(string)
+	m.Revision, _ = vars["commit"].(string)
 	for _, name := range templates {
 		t, ok := c.templates[name]
 		if !ok {
 			return Message{}, fmt.Errorf("there is no template %s", name)
 		}
+		m.Template = name
 		if t.text != nil {
 			text, err := t.text.Fill(vars, mostOfText)
 			if err != nil {
@@ -406,9 +409,6 @@ func (c *Config) Render(templates []string, to Destination, vars map[string]any)
 			}
 			m.Parts[kind] = filled
 		}
-	}
-	if part, ok := m.Parts["github"].(map[string]any); ok {
-		part["repoURL"], part["revision"] = vars["repoURL"], vars["commit"] // what its paths point to when nothing is said of them
 	}
 	return m, nil
 }

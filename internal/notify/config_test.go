@@ -44,9 +44,9 @@ func TestCatalogue(t *testing.T) {
 	want := Message{
 		Text: "The sync of shop to 0123456 failed: one object failed: password=***\nhttps://belay.example.com/applications/shop?operation=true",
 		Parts: map[string]any{"github": map[string]any{
-			"status":  map[string]any{"state": "failure", "label": "belay/shop", "targetURL": "https://belay.example.com/applications/shop?operation=true"},
-			"repoURL": "https://git.example.com/acme/shop.git", "revision": "0123456789abcdef0123456789abcdef01234567",
+			"status": map[string]any{"state": "failure", "label": "belay/shop", "targetURL": "https://belay.example.com/applications/shop?operation=true"},
 		}},
+		Template: "app-sync-failed", Repository: "https://git.example.com/acme/shop.git", Revision: "0123456789abcdef0123456789abcdef01234567",
 	}
 	if d := cmp.Diff(want, m); err != nil || d != "" {
 		t.Errorf("%v\n%s", err, d)
@@ -98,7 +98,8 @@ webhook:
 	}
 	m, err := c.Render(results[0].send, Destination{"slack", "ops"}, vars)
 	// A later template says what it says of the whole part.
-	if want := (Message{Text: "shop in production: dev acme/shop", Parts: map[string]any{"slack": map[string]any{"groupingKey": "0123456"}}}); err != nil || !cmp.Equal(want, m) {
+	if want := (Message{Text: "shop in production: dev acme/shop", Parts: map[string]any{"slack": map[string]any{"groupingKey": "0123456"}},
+		Template: "second", Repository: "https://git.example.com/acme/shop.git", Revision: "0123456789abcdef0123456789abcdef01234567"}); err != nil || !cmp.Equal(want, m) {
 		t.Errorf("%v\n%s", err, cmp.Diff(want, m))
 	}
 	m, err = c.Render([]string{"first"}, Destination{"log", ""}, vars)

@@ -11,6 +11,8 @@ type Message struct {
 	// Parts are the template's parts for types of services ("slack", "webhook", "email", ...): what JSON decodes to, with every text
 	// in it filled in.
 	Parts map[string]any
+	// Template is the name of the last template, Repository and Revision what the application was last synced to or compared with.
+	Template, Repository, Revision string
 }
 
 // Destination is where a message goes to.

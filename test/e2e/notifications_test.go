@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -98,6 +99,7 @@ func TestNotifications(t *testing.T) {
 		settings["template.app-"+name] = "message: unused\nwebhook:\n  hook:\n    method: POST\n    path: /events\n    body: '" + body + "'\n"
 	}
 	configure(t, plane, notify.ConfigMapName, settings)
+	sendsNotifications(t, plane)
 
 	repo := harness.NewEmptyRepo(t, harness.RepoOptions{})
 	first := repo.CommitAs(t, "main", "Begin", harness.Files{"app/a.yaml": configMap("a", "x: '1'")})
@@ -218,4 +220,51 @@ func (w *ways) triesOut(t *testing.T, hook *receiver) {
 		}
 	}
 	hook.waitFor(t, "deployed told Begin")
+}
+
+// sendsNotifications waits until applications that are made count as new.
+func sendsNotifications(t *testing.T, plane *harness.Plane) {
+	t.Helper()
+	logs(t, plane, "notifications are sent from here")
+}
+
+func logs(t *testing.T, plane *harness.Plane, text string) {
+	t.Helper()
+	harness.Eventually(t, "the log says "+text, func(context.Context) error {
+		if !strings.Contains(plane.Log(), text) {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+}
+
+// TestNotificationsBesideArgoCD: while Argo CD tells, Belay does not; then it goes on, and does not tell what was told.
+func TestNotificationsBesideArgoCD(t *testing.T) {
+	t.Parallel()
+	plane, hook := harness.Shared(t).Prepared(t), &receiver{}
+	other := fmt.Sprintf(`apiVersion: apps/v1
+kind: Deployment
+metadata: {name: argocd-notifications-controller, namespace: %s, labels: {app.kubernetes.io/name: argocd-notifications-controller}}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: teller}}
+  template: {metadata: {labels: {app: teller}}, spec: {containers: [{name: teller, image: example.com/n:1}]}}
+`, plane.Namespace)
+	plane.Cluster.Apply(t, other)
+	configure(t, plane, notify.ConfigMapName, map[string]string{
+		"service.webhook.hook":  "url: " + harness.Serve(t, hook).URL + "/hooks\nheaders:\n- {name: Authorization, value: 'Bearer " + canary + "'}\n",
+		"subscriptions":         "- {recipients: [hook], triggers: [on-deployed]}",
+		"template.app-deployed": "webhook: {hook: {method: POST, path: /events, body: '{{.app.metadata.name}} {{len .app.status.history}}'}}",
+	})
+	plane.Start(t)
+	logs(t, plane, "kubectl -n "+plane.Namespace+" scale deployment argocd-notifications-controller --replicas=0")
+	repo := harness.NewRepo(t, harness.Files{"app/a.yaml": configMap("a", "x: '1'")})
+	a := plane.App(t, "told-by-argo-cd", plane.Cluster.Namespace(t), repo.Source("app"), harness.SelfHeal)
+	a.Wait(t, harness.Healthy(""))
+	plane.Cluster.Apply(t, strings.Replace(other, "replicas: 1", "replicas: 0", 1))
+	sendsNotifications(t, plane)
+	second := repo.Commit(t, "main", harness.Files{"app/a.yaml": configMap("a", "x: '2'")})
+	a.Refresh(t, v1alpha1.RefreshNormal)
+	a.Wait(t, harness.Healthy(second))
+	hook.waitFor(t, "told-by-argo-cd 2")
 }

@@ -16,9 +16,6 @@ import (
 // alertmanager raises alerts, at every instance of a cluster.
 type alertmanager struct{ to []*endpoint }
 
-// defaultAlert is the name of alerts that a template gives none.
-const defaultAlert = "argocd-notifications"
-
 func newAlertmanager(c config) (notify.Service, error) {
 	o := c.options
 	scheme, path := cmp.Or(o.text("scheme"), "http"), cmp.Or(o.text("apiPath"), "/api/v2/alerts")
@@ -59,7 +56,7 @@ func newAlertmanager(c config) (notify.Service, error) {
 func (s *alertmanager) Send(ctx context.Context, m notify.Message, _ string) error {
 	p := part(m, "alertmanager")
 	labels, annotations := p.textMap("labels"), p.textMap("annotations")
-	page := cmp.Or(firstValue(p, "generatorURL"), firstValue(part(m, "github"), "repoURL"))
+	page := cmp.Or(filledIn(p, "generatorURL"), m.Repository)
 	if err := p.err(); err != nil {
 		return err
 	}
@@ -67,7 +64,7 @@ func (s *alertmanager) Send(ctx context.Context, m notify.Message, _ string) err
 		return fault.New(fault.Invalid, "alertmanager: the alertmanager part of the template has no labels: an alert needs one at least")
 	}
 	if labels["alertname"] == "" {
-		labels["alertname"] = defaultAlert
+		labels["alertname"] = m.Template
 	}
 	alert := map[string]any{"labels": labels, "annotations": annotations, "generatorURL": webAddress(page)}
 	omitEmpty(alert)

@@ -67,8 +67,8 @@ func (s *github) Send(ctx context.Context, m notify.Message, _ string) error {
 	if p == nil {
 		return fault.New(fault.Invalid, "github: the template has no github part, and a text alone cannot be sent")
 	}
-	address := firstValue(p, "repoURLPath", "repoURL")
-	t := &gitHubTask{github: s, repo: repositoryOf(address), revision: firstValue(p, "revisionPath", "revision"), text: m.Text, part: p}
+	address := cmp.Or(filledIn(p, "repoURLPath"), m.Repository)
+	t := &gitHubTask{github: s, repo: repositoryOf(address), revision: cmp.Or(filledIn(p, "revisionPath"), m.Revision), text: m.Text, part: p}
 	if t.repo == "" {
 		p.problem("repoURLPath", "names no repository OWNER/NAME")
 	}
@@ -106,12 +106,10 @@ func tokenFault(ctx context.Context, err error) fault.Kind {
 	return fault.KindOf(err)
 }
 
-// firstValue returns the first of several texts that a template made something of.
-func firstValue(p *values, keys ...string) string {
-	for _, key := range keys {
-		if s := p.text(key); s != "" && s != noValue {
-			return s
-		}
+// filledIn returns a text of a part that a template made something of.
+func filledIn(p *values, key string) string {
+	if s := p.text(key); s != noValue {
+		return s
 	}
 	return ""
 }

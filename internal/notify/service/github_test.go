@@ -93,8 +93,9 @@ func newGitHubServer(t *testing.T) (*gitHubServer, notify.Service) {
 
 // forCommit is a message about a commit of example/shop.
 func forCommit(text string, part object) notify.Message {
-	part["repoURL"], part["revision"] = "git@github.com:example/shop.git", "abc123"
-	return message(text, "github", part)
+	m := message(text, "github", part)
+	m.Repository, m.Revision = "git@github.com:example/shop.git", "abc123"
+	return m
 }
 
 func (g *gitHubServer) lines() []string {

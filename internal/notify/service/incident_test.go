@@ -18,7 +18,7 @@ func incidentSubjects() []subject {
 			options: func(address string) string {
 				return "enterpriseBaseURL: " + address + "\nappID: 12\ninstallationID: '34'\nprivateKey: " + canary2
 			},
-			message: message("hello", "github", object{"repoURL": "https://github.com/example/shop.git", "revision": "abc123",
+			message: message("hello", "github", object{"repoURLPath": "https://github.com/example/shop.git", "revisionPath": "abc123",
 				"status":             object{"state": "success", "label": "continuous-delivery/shop"},
 				"deployment":         object{"state": "success", "environment": "production"},
 				"pullRequestComment": object{"content": "deployed", "commentTag": "shop"},
@@ -81,9 +81,9 @@ func TestGrafana(t *testing.T) {
 }
 
 // about is a message with something that the caller knows of the application.
-func about(kind string, part object, key, value string) notify.Message {
+func about(kind string, part object, repository, revision string) notify.Message {
 	m := message("hello", kind, part)
-	m.Parts["github"] = object{key: value}
+	m.Template, m.Repository, m.Revision = "app-degraded", repository, revision
 	return m
 }
 
@@ -95,10 +95,10 @@ func TestAlertmanager(t *testing.T) {
 	gone.Close()
 	lost := strings.TrimPrefix(gone.URL, "http://")
 	s := build(t, "alertmanager", "", "targets: ["+lost+", "+host+"]\nbearerToken: b\napiPath: /am/api/v2/alerts\ntimeout: '5'")
-	sent(t, s, about("alertmanager", object{"labels": object{"priority": 5}, "annotations": object{"a": "b"}}, "repoURL", "git@example.com:shop/deploy.git"), "")
+	sent(t, s, about("alertmanager", object{"labels": object{"priority": 5}, "annotations": object{"a": "b"}}, "git@example.com:shop/deploy.git", ""), "")
 	req := got.requests()[0]
 	same(t, []string{req.Line, req.Header.Get("Authorization")}, []string{"POST /am/api/v2/alerts", "Bearer b"})
-	same(t, decoded(t, req.Body), any([]any{object{"labels": object{"priority": "5", "alertname": "argocd-notifications"}, "annotations": object{"a": "b"},
+	same(t, decoded(t, req.Body), any([]any{object{"labels": object{"priority": "5", "alertname": "app-degraded"}, "annotations": object{"a": "b"},
 		"generatorURL": "https://example.com/shop/deploy.git"}}))
 
 	sent(t, build(t, "alertmanager", "", "targets: ["+host+"]\nbearerToken: b\nbasicAuth: {username: u, password: p}"),
@@ -176,7 +176,7 @@ func TestNewRelic(t *testing.T) {
 	line, body, header := got.last(t)
 	same(t, []string{line, header.Get("X-Api-Key")}, []string{"POST /v2/applications/12%2F3/deployments.json", "key1"})
 	same(t, body, object{"deployment": object{"revision": "abc", "description": "hello", "changelog": "c", "user": "u"}})
-	sent(t, s, about("newrelic", object{}, "revision", "def"), "1")
+	sent(t, s, about("newrelic", object{}, "", "def"), "1")
 	_, body, _ = got.last(t)
 	same(t, body, object{"deployment": object{"revision": "def", "description": "hello"}})
 	wantFault(t, s.Send(t.Context(), message("", "newrelic", object{"revision": ""}), "1"), fault.Invalid, "revision is missing")

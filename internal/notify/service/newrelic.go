@@ -37,7 +37,7 @@ func (s *newRelic) Send(ctx context.Context, m notify.Message, recipient string)
 	if recipient == "" {
 		return fault.New(fault.Invalid, "newrelic: the subscription names no application: the recipient is its id at New Relic")
 	}
-	revision := cmp.Or(firstValue(p, "revision"), firstValue(part(m, "github"), "revision"))
+	revision := cmp.Or(filledIn(p, "revision"), m.Revision)
 	if revision == "" {
 		p.problem("revision", "is missing: the application has not been synced yet, or has several sources")
 	}
