@@ -30,7 +30,7 @@ PROGRAMS := $(patsubst cmd/%/main.go,%,$(wildcard cmd/*/main.go))
 LIGHT = $(shell $(GO) list ./... | grep -v -e /cmd/belay-sandbox -e /internal/sandbox)
 # Packages whose tests run under the race detector: goroutines share state there, and no test starts a cluster.
 RACE := ./internal/source/... ./internal/render ./internal/render/plain ./internal/live ./internal/diff/... ./internal/apply \
-	./internal/controller ./internal/reconcile ./internal/health/... ./internal/object/... ./internal/fault/...
+	./internal/controller ./internal/reconcile ./internal/health/... ./internal/object/... ./internal/fault/... ./internal/notify/...
 
 .PHONY: ui webui web-check web-e2e bench-web help build release $(PROGRAMS) demo kubectl test scenarios test-race lint format check generate bench bench-packages kubeapi clean
 

@@ -132,12 +132,24 @@ webhook:
 			t.Errorf("%s: %s, %v\nwant %s", name, text, problems, tc.want)
 		}
 	}
-	_, problems := c.Subscriptions(map[string]string{"notifications.argoproj.io/subscribe.nothing.slack": "a", "notifications.argoproj.io/subscribe.on-created.pager": "b", "notifications.argoproj.io/subscriptions": "{"}, nil, nil)
+	many, problems := c.Subscriptions(map[string]string{"notifications.argoproj.io/subscribe.on-created.slack": manyRecipients(500)}, nil, nil)
+	if len(many) > mostSubscriptions || len(problems) != 1 {
+		t.Errorf("%d subscriptions, %v", len(many), problems)
+	}
+	_, problems = c.Subscriptions(map[string]string{"notifications.argoproj.io/subscribe.nothing.slack": "a", "notifications.argoproj.io/subscribe.on-created.pager": "b", "notifications.argoproj.io/subscriptions": "{"}, nil, nil)
 	for i, want := range []string{"no list", "no service pager", "no trigger nothing"} {
 		if !strings.Contains(fmt.Sprint(problems), want) {
 			t.Errorf("problem %d: %v lacks %q", i, problems, want)
 		}
 	}
+}
+
+func manyRecipients(n int) string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprint("room", i)
+	}
+	return strings.Join(list, ";")
 }
 
 // TestProblems: what is wrong is named, and costs nothing but itself.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -76,8 +77,7 @@ type known struct {
 	app *v1alpha1.Application
 	uid types.UID
 	*memory
-	wake  time.Time
-	timed bool
+	wake time.Time
 	// told are the problems of its subscriptions, which are logged once.
 	told string
 }
@@ -220,6 +220,11 @@ func (e *Engine) wakeUp() {
 // consider looks at one state. Between two that belong to different operations lies the beginning of the second, which may never
 // have been stored: it is looked at too, so that a success after a success is a second one.
 func (e *Engine) consider(ctx context.Context, s sight) {
+	defer func() {
+		if why := recover(); why != nil { // a defect here must not end what keeps clusters in step
+			e.Log.Error("notifications of an application panic", "application", s.app.Namespace+"/"+s.app.Name, "panic", why, "stack", string(debug.Stack()))
+		}
+	}()
 	if begun := between(s.before, s.app); begun != nil {
 		e.judge(ctx, sight{s.before, begun, s.how})
 	}
@@ -254,21 +259,35 @@ func (e *Engine) judge(ctx context.Context, s sight) {
 		return
 	}
 	vars := e.vars(ctx, cfg, s, project)
-	e.mu.Lock()
 	_, recorded := s.app.Annotations[AnnotationNotified]
-	d := cfg.decide(k.memory, subscriptions, vars, e.Now(), first && !recorded && s.how != created)
-	if k.wake, k.timed = d.wake, d.timed; d.timed && (k.wake.IsZero() || k.wake.Sub(e.Now()) > clockPace) {
-		k.wake = e.Now().Add(clockPace)
+	fresh := first && !recorded
+	d := e.decide(k, func() decision { return cfg.decide(k.memory, subscriptions, vars, e.Now(), fresh && s.how != created) })
+	if (d.changed || fresh) && s.how != gone {
+		e.mark(key)
 	}
-	if (d.changed || first && !recorded) && s.how != gone {
-		e.dirty[key] = true
-		signal(e.write)
-	}
-	e.mu.Unlock()
 	e.tell(d)
 	for _, out := range d.send {
 		e.send(cfg, k, s.app, out, vars)
 	}
+}
+
+// decide looks with the memory to itself, and notes when to look again.
+func (e *Engine) decide(k *known, look func() decision) decision {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	d := look()
+	if k.wake = d.wake; d.timed && (k.wake.IsZero() || k.wake.Sub(e.Now()) > clockPace) {
+		k.wake = e.Now().Add(clockPace)
+	}
+	return d
+}
+
+// mark has the record of an application written.
+func (e *Engine) mark(key types.NamespacedName) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.dirty[key] = true
+	signal(e.write)
 }
 
 // remember returns what is known of an application, and whether this is the first look at it; nil when there is nothing to look at.
@@ -350,82 +369,20 @@ func (e *Engine) send(cfg *Config, k *known, app *v1alpha1.Application, out due,
 
 // ended notes what became of a message.
 func (e *Engine) ended(l letter, err error) {
-	e.mu.Lock()
-	if l.known.delivered(l.due, err == nil, e.Now()) {
-		key := types.NamespacedName{Namespace: l.app.Namespace, Name: l.app.Name}
-		if e.memories[key] == l.known {
-			e.dirty[key] = true
-			signal(e.write)
-		}
+	key := types.NamespacedName{Namespace: l.app.Namespace, Name: l.app.Name}
+	if e.note(key, l, err == nil) {
+		e.mark(key)
 	}
-	e.mu.Unlock()
 	if len(l.templates) > 0 {
 		e.Observer.Sent(Delivery{App: l.app, Trigger: l.trigger, To: l.to, Resolved: l.resolved, At: e.Now()}, err)
 	}
 }
 
-// settle gathers what changes in records within a moment.
-const settle = 200 * time.Millisecond
-
-// recordAgain is how long a record that could not be written waits.
-const recordAgain = 5 * time.Second
-
-// writeRecords writes the records that changed, one request at a time, the last ones when ctx has ended.
-func (e *Engine) writeRecords(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordAgain)
-			defer cancel()
-			e.flush(last)
-			return
-		case <-e.write:
-		}
-		pause(ctx, settle)
-		if !e.flush(ctx) {
-			pause(ctx, recordAgain)
-			signal(e.write)
-		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
-}
-
-// flush writes all records that changed, and reports whether it could.
-func (e *Engine) flush(ctx context.Context) bool {
+// note reports whether the record is to be written.
+func (e *Engine) note(key types.NamespacedName, l letter, ok bool) bool {
 	e.mu.Lock()
-	type page struct {
-		uid   types.UID
-		value string
-	}
-	pages := map[types.NamespacedName]page{}
-	for key := range e.dirty {
-		if k := e.memories[key]; k != nil {
-			pages[key] = page{k.uid, k.sent.String()}
-		}
-	}
-	e.dirty = map[types.NamespacedName]bool{}
-	e.mu.Unlock()
-	good := true
-	for key, p := range pages {
-		err := e.Applications.Record(ctx, key, p.uid, p.value)
-		if err == nil {
-			continue
-		}
-		good = false
-		if ctx.Err() == nil {
-			e.Log.Warn("record what was sent", "application", key.String(), "error", err.Error())
-		}
-		e.mu.Lock()
-		e.dirty[key] = true
-		e.mu.Unlock()
-	}
-	return good
+	defer e.mu.Unlock()
+	return l.known.delivered(l.due, ok, e.Now()) && e.memories[key] == l.known
 }
 
 func (e *Engine) vars(ctx context.Context, cfg *Config, s sight, project *v1alpha1.AppProject) map[string]any {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -359,6 +360,33 @@ func TestRecordFails(t *testing.T) {
 			t.Errorf("%d writes while nothing happened", b.plane.writes-before)
 		}
 	})
+}
+
+// TestSlowService: a service that hangs holds up none but itself, and never has more than some messages under way.
+func TestSlowService(t *testing.T) {
+	inBubble(t, plain(), func(b *bench) {
+		slow := &hanging{}
+		b.config.services["slow"] = service{slow, "webhook", ""}
+		b.begin(app(nil, "on-sync-failed"))
+		b.now(func(a *v1alpha1.Application) {
+			a.Annotations["notifications.argoproj.io/subscribe.on-sync-failed.slow"] = manyRecipients(50)
+		})
+		b.now(operation(100, v1alpha1.OperationFailed, "no"))
+		b.want("room| sync-failed shop no")
+		if n := slow.most.Load(); n != atOnce {
+			t.Errorf("%d messages to one service were under way", n)
+		}
+	})
+}
+
+// hanging is a service that takes as long as it may.
+type hanging struct{ now, most atomic.Int64 }
+
+func (h *hanging) Send(ctx context.Context, _ Message, _ string) error {
+	h.most.Store(max(h.most.Load(), h.now.Add(1)))
+	defer h.now.Add(-1)
+	<-ctx.Done()
+	return fault.As(fault.Transient, ctx.Err())
 }
 
 // TestBroken: a service that panics, and a template that cannot be filled in, cost their own message.

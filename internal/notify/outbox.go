@@ -21,6 +21,8 @@ const (
 	// mostWaiting bounds the messages that wait for one destination, and all in all.
 	mostWaiting    = 200
 	mostWaitingAll = 5000
+	// atOnce bounds the messages that are on their way to one service.
+	atOnce = 8
 )
 
 var errFull = errors.New("too many messages wait for the service")
@@ -41,12 +43,13 @@ type outbox struct {
 	mu      sync.Mutex
 	ctx     context.Context // set once it runs
 	queues  map[Destination][]letter
+	turns   map[string]chan struct{} // by service
 	waiting int
 	work    sync.WaitGroup
 }
 
 func newOutbox(ended func(letter, error)) *outbox {
-	return &outbox{ended: ended, queues: map[Destination][]letter{}}
+	return &outbox{ended: ended, queues: map[Destination][]letter{}, turns: map[string]chan struct{}{}}
 }
 
 // run sends until ctx ends.
@@ -78,6 +81,23 @@ func (o *outbox) post(l letter) {
 	o.mu.Unlock()
 }
 
+// turn waits for a place among the messages to a service, and returns how to leave it.
+func (o *outbox) turn(ctx context.Context, service string) (leave func(), err error) {
+	o.mu.Lock()
+	turns, ok := o.turns[service]
+	if !ok {
+		turns = make(chan struct{}, atOnce)
+		o.turns[service] = turns
+	}
+	o.mu.Unlock()
+	select {
+	case turns <- struct{}{}:
+		return func() { <-turns }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 // serve sends what waits for a destination, and ends when nothing does.
 func (o *outbox) serve(ctx context.Context, to Destination) {
 	for {
@@ -90,7 +110,7 @@ func (o *outbox) serve(ctx context.Context, to Destination) {
 		}
 		l := queue[0]
 		o.mu.Unlock()
-		err := attempts(ctx, l)
+		err := o.attempts(ctx, l)
 		if ctx.Err() != nil {
 			return // what was not sent is found again at the next start
 		}
@@ -103,12 +123,12 @@ func (o *outbox) serve(ctx context.Context, to Destination) {
 }
 
 // attempts sends a message, and again while that may help.
-func attempts(ctx context.Context, l letter) error {
+func (o *outbox) attempts(ctx context.Context, l letter) error {
 	limit, cancel := context.WithTimeout(ctx, giveUp)
 	defer cancel()
 	wait := firstRetry
 	for {
-		err := attempt(limit, l)
+		err := o.attempt(limit, l)
 		if err == nil || !fault.Is(err, fault.Transient) {
 			return err
 		}
@@ -121,7 +141,12 @@ func attempts(ctx context.Context, l letter) error {
 	}
 }
 
-func attempt(ctx context.Context, l letter) (err error) {
+func (o *outbox) attempt(ctx context.Context, l letter) (err error) {
+	leave, err := o.turn(ctx, l.to.Service)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	defer func() {

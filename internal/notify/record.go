@@ -1,10 +1,14 @@
 package notify
 
 import (
+	"context"
 	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // mostRecorded bounds the record of one application: the latest count.
@@ -49,4 +53,66 @@ func recordKey(s Subscription, r *Result) string {
 		return r.OncePer + ":" + key
 	}
 	return key
+}
+
+// settle gathers what changes in records within a moment.
+const settle = 200 * time.Millisecond
+
+// recordAgain is how long a record that could not be written waits.
+const recordAgain = 5 * time.Second
+
+// writeRecords writes the records that changed, one request at a time, the last ones when ctx has ended.
+func (e *Engine) writeRecords(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordAgain)
+			defer cancel()
+			e.flush(last)
+			return
+		case <-e.write:
+		}
+		pause(ctx, settle)
+		if !e.flush(ctx) {
+			pause(ctx, recordAgain)
+			signal(e.write)
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// flush writes all records that changed, and reports whether it could.
+func (e *Engine) flush(ctx context.Context) bool {
+	e.mu.Lock()
+	type page struct {
+		uid   types.UID
+		value string
+	}
+	pages := map[types.NamespacedName]page{}
+	for key := range e.dirty {
+		if k := e.memories[key]; k != nil {
+			pages[key] = page{k.uid, k.sent.String()}
+		}
+	}
+	e.dirty = map[types.NamespacedName]bool{}
+	e.mu.Unlock()
+	good := true
+	for key, p := range pages {
+		err := e.Applications.Record(ctx, key, p.uid, p.value)
+		if err == nil {
+			continue
+		}
+		good = false
+		if ctx.Err() == nil {
+			e.Log.Warn("record what was sent", "application", key.String(), "error", err.Error())
+		}
+		e.mark(key)
+	}
+	return good
 }

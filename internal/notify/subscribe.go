@@ -18,6 +18,9 @@ const (
 	AnnotationNotified = "notified.notifications.argoproj.io"
 )
 
+// mostSubscriptions bounds those of one application: whoever may annotate it may name recipients.
+const mostSubscriptions = 200
+
 // Subscription says that a destination wants to know of a trigger.
 type Subscription struct {
 	Trigger string
@@ -57,6 +60,10 @@ func (c *Config) Subscriptions(app, project map[string]string, set map[string]st
 		if c.services[s.Service].Service == nil {
 			problems = append(problems, fmt.Errorf("there is no service %s", s.Service))
 		}
+	}
+	if len(list) > mostSubscriptions {
+		problems = append(problems, fmt.Errorf("%d subscriptions are more than %d; the others are left out", len(list), mostSubscriptions))
+		list = list[:mostSubscriptions]
 	}
 	return slices.DeleteFunc(list, func(s Subscription) bool { return c.triggers[s.Trigger] == nil || c.services[s.Service].Service == nil }), problems
 }
