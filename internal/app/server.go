@@ -12,6 +12,7 @@ import (
 
 	"github.com/belaycd/belay/internal/identity"
 	"github.com/belaycd/belay/internal/identity/oidc"
+	"github.com/belaycd/belay/internal/notify"
 	"github.com/belaycd/belay/internal/server"
 	"github.com/belaycd/belay/internal/server/rest"
 	"github.com/belaycd/belay/internal/webui"
@@ -42,8 +43,9 @@ func newHandler(ctx context.Context, cfg Config, p parts) (*rest.Handler, error)
 		Client: watching{Client: p.mgr.GetClient(), direct: e.direct}, Reader: p.mgr.GetAPIReader(), Namespace: cfg.Namespace,
 		Engine: e, Access: access, Sessions: sessions{authority: authority, provider: sso, config: store.Config},
 		Passwords: authority, Tokens: authority, Connections: connections{clusters: p.clusters, repos: p.repos},
-		Build:    server.VersionMessage{Version: cfg.Version, GoVersion: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH},
-		Recorder: p.audit, Audit: p.audit, Now: time.Now, Log: cfg.Log,
+		Build:         server.VersionMessage{Version: cfg.Version, GoVersion: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH},
+		Notifications: func() *notify.Config { return p.env.current.Load().notify.config },
+		Recorder:      p.audit, Audit: p.audit, Now: time.Now, Log: cfg.Log,
 	})
 	var h *rest.Handler
 	h, err = rest.New(rest.Options{

@@ -11,6 +11,7 @@ import (
 
 	"github.com/belaycd/belay/internal/audit"
 	"github.com/belaycd/belay/internal/fault"
+	"github.com/belaycd/belay/internal/notify"
 )
 
 // Access decides what a caller may do. Resources, actions and objects are those of argocd-rbac-cm.
@@ -39,9 +40,11 @@ type Options struct {
 	Recheck time.Duration
 	// Connections tells of clusters and repositories; nil when nothing is known of them here.
 	Connections Connections
-	Build       VersionMessage
-	Now         func() time.Time
-	Log         *slog.Logger
+	// Notifications are what is told to whom; nil where nothing is.
+	Notifications func() *notify.Config
+	Build         VersionMessage
+	Now           func() time.Time
+	Log           *slog.Logger
 }
 
 // Server holds the services.

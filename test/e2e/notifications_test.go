@@ -115,6 +115,9 @@ func TestNotifications(t *testing.T) {
 	hook.waitFor(t, "created told", "deployed told Begin")
 
 	w.triesOut(t, hook)
+	if status, data := w.signIn().ask("GET", "/api/v1/notifications/services", nil); status != http.StatusOK || string(data) != `{"items":[{"name":"closed"},{"name":"hook"}]}`+"\n" {
+		t.Errorf("services: %d %q", status, data)
+	}
 
 	// A sync that fails; the second service takes nothing, which is told in the record and once in the log.
 	repo.CommitAs(t, "main", "Break", harness.Files{"app/a.yaml": configMap("a", "x: [not, a, text]")})
