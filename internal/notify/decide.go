@@ -1,6 +1,10 @@
 package notify
 
 import (
+	"iter"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -114,11 +118,13 @@ func (c *Config) judge(m *memory, d *decision, s Subscription, r *Result, j judg
 	d.send = append(d.send, due{key: key, trigger: s.Trigger, to: s.Destination, templates: r.send})
 }
 
-// end forgets what holds no more. What holds once for a value is remembered.
+// end forgets what holds no more. What holds once for a value is remembered, unless the trigger says when it is over.
 func (c *Config) end(m *memory, d *decision, s Subscription, r *Result, j judging) {
-	key := recordKey(s, r)
-	_, sent := m.sent[key]
-	if r.oncePer != nil || !sent && !m.pending[key] && !m.failed[key] {
+	if r.oncePer != nil && r.until == nil {
+		return
+	}
+	keys := m.under(baseKey(s, r))
+	if len(keys) == 0 {
 		return
 	}
 	if r.until != nil {
@@ -126,21 +132,41 @@ func (c *Config) end(m *memory, d *decision, s Subscription, r *Result, j judgin
 			return
 		}
 	}
-	if len(r.resolved) > 0 && !m.resolving[key] && !m.failed[key] {
+	for _, key := range keys {
+		m.over(d, due{key: key, trigger: s.Trigger, to: s.Destination, templates: r.resolved, resolved: true})
+	}
+}
+
+// under returns what was sent or is on its way of one condition to one destination, whatever value it was once for.
+func (m *memory) under(base string) []string {
+	var keys []string
+	for _, known := range []iter.Seq[string]{maps.Keys(m.sent), maps.Keys(m.pending), maps.Keys(m.failed)} {
+		for key := range known {
+			if key == base || strings.HasSuffix(key, ":"+base) {
+				keys = append(keys, key)
+			}
+		}
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+// over forgets a key, after its end was told where somebody wants to know.
+func (m *memory) over(d *decision, end due) {
+	switch {
+	case m.resolving[end.key]:
+	case len(end.templates) > 0 && !m.failed[end.key]:
 		// The record keeps it until its end is told, so that a crash does not swallow that.
-		m.resolving[key] = true
-		delete(m.pending, key)
-		d.send = append(d.send, due{key: key, trigger: s.Trigger, to: s.Destination, templates: r.resolved, resolved: true})
-		return
-	}
-	if m.resolving[key] {
-		return
-	}
-	delete(m.pending, key)
-	delete(m.failed, key)
-	if sent {
-		delete(m.sent, key)
-		d.changed = true
+		m.resolving[end.key] = true
+		delete(m.pending, end.key)
+		d.send = append(d.send, end)
+	default:
+		if _, sent := m.sent[end.key]; sent {
+			delete(m.sent, end.key)
+			d.changed = true
+		}
+		delete(m.pending, end.key)
+		delete(m.failed, end.key)
 	}
 }
 

@@ -153,6 +153,10 @@ func (e *Engine) Run(ctx context.Context) error {
 	group.Go(func() { e.writeRecords(ctx) })
 	e.look(ctx)
 	group.Wait()
+	// What was sent in the last moment is recorded, so that the next to start does not send it again.
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordAgain)
+	defer cancel()
+	e.flush(last)
 	return ctx.Err()
 }
 

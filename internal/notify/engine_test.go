@@ -28,6 +28,7 @@ type bench struct {
 	outcomes *outcomes
 	config   *Config
 	stop     func()
+	cancel   func() // stops without waiting
 	last     *v1alpha1.Application
 }
 
@@ -52,7 +53,7 @@ func (b *bench) start() {
 			b.t.Error(err)
 		}
 	}()
-	b.stop = func() { cancel(); <-done }
+	b.stop, b.cancel = func() { cancel(); <-done }, cancel
 }
 
 // begin shows an application as one that was there.
@@ -112,6 +113,21 @@ func TestEpisodes(t *testing.T) {
 		b.now(health(v1alpha1.HealthProgressing))
 		b.now(health(v1alpha1.HealthDegraded)) // it flaps
 		b.want()
+		b.now(health(v1alpha1.HealthHealthy))
+		b.want("room| recovered shop")
+		b.now(health(v1alpha1.HealthDegraded))
+		b.want("room| health-degraded shop")
+		deployed := func(id int64) func(a *v1alpha1.Application) {
+			return func(a *v1alpha1.Application) {
+				a.Status.History = append(a.Status.History, v1alpha1.RevisionHistory{ID: id})
+			}
+		}
+		b.now(operation(100, v1alpha1.OperationSucceeded, ""), deployed(0))
+		b.want("room| health-degraded shop")
+		b.now(operation(200, v1alpha1.OperationSucceeded, ""))
+		b.want() // drift that is put back makes no news of it
+		b.now(operation(300, v1alpha1.OperationSucceeded, ""), deployed(1))
+		b.want("room| health-degraded shop")
 		b.now(health(v1alpha1.HealthHealthy))
 		b.want("room| recovered shop")
 		b.now(health(v1alpha1.HealthDegraded))
@@ -358,6 +374,19 @@ func TestRecordFails(t *testing.T) {
 		time.Sleep(time.Hour)
 		if b.plane.writes != before {
 			t.Errorf("%d writes while nothing happened", b.plane.writes-before)
+		}
+	})
+}
+
+// TestStop: what was sent when the process is told to stop is recorded.
+func TestStop(t *testing.T) {
+	inBubble(t, plain(), func(b *bench) {
+		b.begin(app(health(v1alpha1.HealthHealthy), "on-health-degraded"))
+		b.log.refuse(func(int) error { b.cancel(); return nil })
+		b.now(health(v1alpha1.HealthDegraded))
+		b.want("room| health-degraded shop")
+		if r := b.plane.record("shop"); len(r) != 1 {
+			t.Errorf("recorded: %v", r)
 		}
 	})
 }

@@ -111,7 +111,7 @@ func (o *outbox) serve(ctx context.Context, to Destination) {
 		l := queue[0]
 		o.mu.Unlock()
 		err := o.attempts(ctx, l)
-		if ctx.Err() != nil {
+		if err != nil && ctx.Err() != nil {
 			return // what was not sent is found again at the next start
 		}
 		o.mu.Lock()

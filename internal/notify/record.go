@@ -48,11 +48,14 @@ func (r record) String() string {
 }
 
 func recordKey(s Subscription, r *Result) string {
-	key := s.Trigger + ":" + r.id + ":" + s.Service + ":" + s.Recipient
 	if r.OncePer != "" {
-		return r.OncePer + ":" + key
+		return r.OncePer + ":" + baseKey(s, r)
 	}
-	return key
+	return baseKey(s, r)
+}
+
+func baseKey(s Subscription, r *Result) string {
+	return s.Trigger + ":" + r.id + ":" + s.Service + ":" + s.Recipient
 }
 
 // settle gathers what changes in records within a moment.
@@ -61,14 +64,11 @@ const settle = 200 * time.Millisecond
 // recordAgain is how long a record that could not be written waits.
 const recordAgain = 5 * time.Second
 
-// writeRecords writes the records that changed, one request at a time, the last ones when ctx has ended.
+// writeRecords writes the records that changed, one request at a time, until ctx ends.
 func (e *Engine) writeRecords(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordAgain)
-			defer cancel()
-			e.flush(last)
 			return
 		case <-e.write:
 		}
