@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -114,10 +113,43 @@ func readManifest(name string, into any) error {
 }
 
 func (c *cli) triggerGet(o *notificationOptions) *cobra.Command {
+	return c.notificationGet(o, listing{what: "trigger", example: "on-sync-failed", header: []string{"NAME", "TEMPLATE", "CONDITION", "DESCRIPTION"},
+		names: func(n *Notifications) []string { return n.Triggers() },
+		show: func(n *Notifications, name string) (written any, rows [][]string) {
+			conditions := n.Trigger(name)
+			for _, cond := range conditions {
+				rows = append(rows, []string{name, strings.Join(append(slices.Clone(cond.Send), cond.Resolved...), ","), cond.When, cond.Description})
+			}
+			return conditions, rows
+		}})
+}
+
+func (c *cli) templateGet(o *notificationOptions) *cobra.Command {
+	return c.notificationGet(o, listing{what: "template", example: "app-sync-failed", header: []string{"NAME", "PARTS", "MESSAGE"},
+		names: func(n *Notifications) []string { return n.Templates() },
+		show: func(n *Notifications, name string) (written any, rows [][]string) {
+			t := n.Template(name)
+			message, _ := t["message"].(string)
+			message, _, _ = strings.Cut(strings.TrimSpace(message), "\n")
+			parts := slices.DeleteFunc(slices.Sorted(maps.Keys(t)), func(key string) bool { return key == "message" })
+			return t, [][]string{{name, strings.Join(parts, ","), message}}
+		}})
+}
+
+// listing is what there is of something: its names, and each as it is written and as rows.
+type listing struct {
+	what, example string
+	header        []string
+	names         func(*Notifications) []string
+	show          func(n *Notifications, name string) (written any, rows [][]string)
+}
+
+func (c *cli) notificationGet(o *notificationOptions, l listing) *cobra.Command {
+	get := "belay admin notifications " + l.what + " get"
 	cmd := &cobra.Command{
-		Use: "get [NAME]", Short: "List the triggers: those of the ConfigMap and those that are always there",
-		Example: "  belay admin notifications trigger get\n  belay admin notifications trigger get on-sync-failed -o yaml",
-		Args:    argCount(0, 1, "the name of a trigger"),
+		Use: "get [NAME]", Short: "List the " + l.what + "s: those of the ConfigMap and those that are always there",
+		Example: "  " + get + "\n  " + get + " " + l.example + " -o yaml",
+		Args:    argCount(0, 1, "the name of a "+l.what),
 	}
 	c.outputFlag(cmd, &o.output, "wide", "name", "json", "yaml")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -126,19 +158,26 @@ func (c *cli) triggerGet(o *notificationOptions) *cobra.Command {
 			return err
 		}
 		defer n.Close() //nolint:errcheck // a directory for the time being
-		names, err := oneOf("trigger", n.Triggers(), args)
+		asked, err := oneOf(l.what, l.names(n), args)
 		if err != nil {
 			return err
 		}
-		all := map[string][]notify.Condition{}
+		all := map[string]any{}
 		var rows [][]string
-		for _, name := range names {
-			all[name] = n.Trigger(name)
-			for _, cond := range all[name] {
-				rows = append(rows, []string{name, strings.Join(append(slices.Clone(cond.Send), cond.Resolved...), ","), cond.When, cond.Description})
-			}
+		for _, name := range asked {
+			written, more := l.show(n, name)
+			all[name], rows = written, append(rows, more...)
 		}
-		return c.printNamed(o.output, names, all, []string{"NAME", "TEMPLATE", "CONDITION", "DESCRIPTION"}, rows)
+		switch o.output {
+		case "name":
+			for _, name := range asked {
+				fmt.Fprintln(c.Out, clean(name))
+			}
+			return nil
+		case "json", "yaml":
+			return printAs(c.Out, o.output, all)
+		}
+		return table(c.Out, l.header, rows)
 	}
 	return cmd
 }
@@ -152,19 +191,6 @@ func oneOf(what string, names, args []string) ([]string, error) {
 		return nil, &Failure{Exit: ExitAPI, Code: "NotFound", Err: fmt.Errorf("there is no %s %s", what, clean(args[0])), Hint: "there are " + strings.Join(names, ", ")}
 	}
 	return args, nil
-}
-
-func (c *cli) printNamed(output string, names []string, all any, header []string, rows [][]string) error {
-	switch output {
-	case "name":
-		for _, name := range names {
-			fmt.Fprintln(c.Out, clean(name))
-		}
-		return nil
-	case "json", "yaml":
-		return printAs(c.Out, output, all)
-	}
-	return table(c.Out, header, rows)
 }
 
 func (c *cli) triggerRun(o *notificationOptions) *cobra.Command {
@@ -220,37 +246,6 @@ func (c *cli) subject(ctx context.Context, conn *Connection, n *Notifications, n
 		seen = nil // templates do without
 	}
 	return app, n.Vars(app, seen, func(revision string) (notify.Commit, error) { return n.Commit(ctx, app, revision) }), nil
-}
-
-func (c *cli) templateGet(o *notificationOptions) *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "get [NAME]", Short: "List the templates: those of the ConfigMap and those that are always there",
-		Example: "  belay admin notifications template get\n  belay admin notifications template get app-sync-failed -o yaml",
-		Args:    argCount(0, 1, "the name of a template"),
-	}
-	c.outputFlag(cmd, &o.output, "wide", "name", "json", "yaml")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		_, n, err := c.openNotifications(cmd.Context(), o)
-		if err != nil {
-			return err
-		}
-		defer n.Close() //nolint:errcheck // a directory for the time being
-		names, err := oneOf("template", n.Templates(), args)
-		if err != nil {
-			return err
-		}
-		all := map[string]any{}
-		var rows [][]string
-		for _, name := range names {
-			t := n.Template(name)
-			all[name] = t
-			message, _, _ := strings.Cut(strings.TrimSpace(fmt.Sprint(cmp.Or(t["message"], any("")))), "\n")
-			parts := slices.DeleteFunc(slices.Sorted(maps.Keys(t)), func(key string) bool { return key == "message" })
-			rows = append(rows, []string{name, strings.Join(parts, ","), message})
-		}
-		return c.printNamed(o.output, names, all, []string{"NAME", "PARTS", "MESSAGE"}, rows)
-	}
-	return cmd
 }
 
 // console is the recipient that Argo CD has for a message that is only shown.

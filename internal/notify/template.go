@@ -43,53 +43,39 @@ func parseTemplate(text string, functions template.FuncMap) (*messageTemplate, e
 	return t, nil
 }
 
-// compile replaces the texts of a tree by the templates that they are. Its errors begin with the place.
+// compile replaces the texts of a tree by the templates that they are.
 func compile(v any, functions template.FuncMap) (any, error) {
-	switch v := v.(type) {
-	case string:
-		t, err := expression.ParseTemplate(v, functions)
-		if err != nil {
-			return nil, fmt.Errorf(": %w", err)
+	return walk(v, func(v any) (any, error) {
+		text, ok := v.(string)
+		if !ok {
+			return v, nil
 		}
-		return t, nil
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for _, key := range slices.Sorted(maps.Keys(v)) {
-			var err error
-			if out[key], err = compile(v[key], functions); err != nil {
-				return nil, fmt.Errorf(".%s%w", key, err)
-			}
-		}
-		return out, nil
-	case []any:
-		out := make([]any, len(v))
-		for i := range v {
-			var err error
-			if out[i], err = compile(v[i], functions); err != nil {
-				return nil, fmt.Errorf("[%d]%w", i, err)
-			}
-		}
-		return out, nil
-	}
-	return v, nil
+		return expression.ParseTemplate(text, functions)
+	})
 }
 
 // mostOfText bounds each text of a message.
 const mostOfText = 256 << 10
 
+// fill replaces the templates of a tree by their texts.
 func fill(v any, vars map[string]any) (any, error) {
-	switch v := v.(type) {
-	case *expression.Template:
-		s, err := v.Fill(vars, mostOfText)
-		if err != nil {
-			return nil, fmt.Errorf(": %w", err)
+	return walk(v, func(v any) (any, error) {
+		t, ok := v.(*expression.Template)
+		if !ok {
+			return v, nil
 		}
-		return s, nil
+		return t.Fill(vars, mostOfText)
+	})
+}
+
+// walk replaces the leaves of a tree. Its errors begin with the place.
+func walk(v any, leaf func(any) (any, error)) (any, error) {
+	switch v := v.(type) {
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for _, key := range slices.Sorted(maps.Keys(v)) {
 			var err error
-			if out[key], err = fill(v[key], vars); err != nil {
+			if out[key], err = walk(v[key], leaf); err != nil {
 				return nil, fmt.Errorf(".%s%w", key, err)
 			}
 		}
@@ -98,13 +84,17 @@ func fill(v any, vars map[string]any) (any, error) {
 		out := make([]any, len(v))
 		for i := range v {
 			var err error
-			if out[i], err = fill(v[i], vars); err != nil {
+			if out[i], err = walk(v[i], leaf); err != nil {
 				return nil, fmt.Errorf("[%d]%w", i, err)
 			}
 		}
 		return out, nil
 	}
-	return v, nil
+	out, err := leaf(v)
+	if err != nil {
+		return nil, fmt.Errorf(": %w", err)
+	}
+	return out, nil
 }
 
 // Render makes a message of templates, one after the other: what a later one says counts. Only the part for the kind of the
