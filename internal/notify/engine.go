@@ -78,6 +78,8 @@ type known struct {
 	uid types.UID
 	*memory
 	wake time.Time
+	// unseen says that no look was taken yet, created that the application was made before our eyes, recorded that there is a record.
+	unseen, created, recorded bool
 	// told are the problems of its subscriptions, which are logged once.
 	told string
 }
@@ -251,7 +253,7 @@ func between(before, after *v1alpha1.Application) *v1alpha1.Application {
 
 func (e *Engine) judge(ctx context.Context, s sight) {
 	key := types.NamespacedName{Namespace: s.app.Namespace, Name: s.app.Name}
-	k, first := e.remember(key, s)
+	k := e.remember(key, s)
 	if k == nil || s.how != again && !settled(s.app) {
 		return
 	}
@@ -259,14 +261,15 @@ func (e *Engine) judge(ctx context.Context, s sight) {
 	project := e.Applications.Project(ctx, s.app.Spec.ProjectName())
 	subscriptions := e.subscriptions(cfg, k, s.app, project)
 	if len(subscriptions) == 0 {
-		k.general = map[Subscription]bool{} // later ones of the ConfigMap are new
+		k.unseen, k.general = false, map[Subscription]bool{} // later ones of the ConfigMap are new
 		return
 	}
 	vars := e.vars(ctx, cfg, s, project)
-	_, recorded := s.app.Annotations[AnnotationNotified]
-	fresh := first && !recorded
-	d := e.decide(k, func() decision { return cfg.decide(k.memory, subscriptions, vars, e.Now(), fresh && s.how != created) })
-	if (d.changed || fresh) && s.how != gone {
+	quiet := k.unseen && !k.recorded && !k.created
+	d := e.decide(k, func() decision { return cfg.decide(k.memory, subscriptions, vars, e.Now(), quiet) })
+	k.unseen = false
+	if (d.changed || !k.recorded) && s.how != gone {
+		k.recorded = true // an empty record tells the next start that somebody looked
 		e.mark(key)
 	}
 	e.tell(d)
@@ -294,11 +297,11 @@ func (e *Engine) mark(key types.NamespacedName) {
 	signal(e.write)
 }
 
-// remember returns what is known of an application, and whether this is the first look at it; nil when there is nothing to look at.
-func (e *Engine) remember(key types.NamespacedName, s sight) (k *known, first bool) {
+// remember returns what is known of an application; nil when there is nothing to look at.
+func (e *Engine) remember(key types.NamespacedName, s sight) *known {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	k = e.memories[key]
+	k := e.memories[key]
 	if k != nil && k.uid != s.app.UID {
 		k = nil
 	}
@@ -307,15 +310,16 @@ func (e *Engine) remember(key types.NamespacedName, s sight) (k *known, first bo
 		delete(e.memories, key)
 		delete(e.dirty, key)
 	case k == nil && s.how == again:
-		return nil, false
+		return nil
 	case k == nil:
-		k, first = &known{uid: s.app.UID, memory: newMemory(s.app.Annotations[AnnotationNotified])}, true
+		record, recorded := s.app.Annotations[AnnotationNotified]
+		k = &known{uid: s.app.UID, memory: newMemory(record), unseen: true, created: s.how == created, recorded: recorded}
 		e.memories[key] = k
 	}
 	if k != nil {
 		k.app = s.app
 	}
-	return k, first
+	return k
 }
 
 // settled reports whether the status was brought up to date after the last operation: until then, it tells of the time before.

@@ -196,6 +196,30 @@ func TestStart(t *testing.T) {
 	})
 }
 
+// TestStartInTheMiddle: a state that says nothing yet is no first look; and who subscribes later is known to the next start.
+func TestStartInTheMiddle(t *testing.T) {
+	inBubble(t, plain(), func(b *bench) {
+		late := func(a *v1alpha1.Application) { a.Status.ReconciledAt = &metav1.Time{Time: time.Unix(10, 0)} }
+		b.begin(app(func(a *v1alpha1.Application) {
+			operation(100, v1alpha1.OperationFailed, "no")(a)
+			late(a)
+		}, "on-sync-failed"))
+		b.now(func(a *v1alpha1.Application) { a.Status.ReconciledAt = &metav1.Time{Time: time.Unix(900, 0)} })
+		b.want() // it failed before we came
+		b.now(operation(200, v1alpha1.OperationFailed, "again"))
+		b.want("room| sync-failed shop again")
+		calm := app(health(v1alpha1.HealthHealthy))
+		calm.Name, calm.UID = "calm", "2"
+		b.begin(calm)
+		b.now(func(a *v1alpha1.Application) {
+			a.Annotations["notifications.argoproj.io/subscribe.on-health-degraded.log"] = "room"
+		})
+		if b.plane.records["calm"] != "{}" {
+			t.Errorf("the record is %q", b.plane.records["calm"])
+		}
+	})
+}
+
 func TestDeletion(t *testing.T) {
 	inBubble(t, plain(), func(b *bench) {
 		b.begin(app(nil, "on-deleted"))
