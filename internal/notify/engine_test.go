@@ -74,8 +74,12 @@ func (b *bench) now(changes ...func(*v1alpha1.Application)) {
 	b.rest()
 }
 
-func (b *bench) rest() {
-	time.Sleep(time.Second) // of the bubble: records are written
+// rest is the moment in which messages are sent and records written.
+func (b *bench) rest() { b.pass(time.Second) }
+
+// pass lets time pass on the bubble's clock, which moves when all goroutines wait: no test takes any.
+func (b *bench) pass(d time.Duration) {
+	<-time.After(d)
 	synctest.Wait()
 }
 
@@ -245,15 +249,15 @@ func TestHeld(t *testing.T) {
 	inBubble(t, plain(), func(b *bench) {
 		b.begin(app(outOfSync(v1alpha1.SyncStatusSynced), "on-out-of-sync"))
 		b.now(outOfSync(v1alpha1.SyncStatusOutOfSync))
-		time.Sleep(4 * time.Minute)
+		b.pass(4 * time.Minute)
 		b.want()
 		b.now(outOfSync(v1alpha1.SyncStatusSynced))
 		b.now(outOfSync(v1alpha1.SyncStatusOutOfSync))
-		time.Sleep(4 * time.Minute)
+		b.pass(4 * time.Minute)
 		b.want()
-		time.Sleep(2 * time.Minute)
+		b.pass(2 * time.Minute)
 		b.want("room| out-of-sync shop")
-		time.Sleep(time.Hour)
+		b.pass(time.Hour)
 		b.want()
 	})
 }
@@ -264,9 +268,9 @@ func TestClock(t *testing.T) {
 	inBubble(t, data, func(b *bench) {
 		b.begin(app(nil, "slow"))
 		b.now(operation(time.Now().Unix(), v1alpha1.OperationRunning, ""))
-		time.Sleep(3 * time.Minute)
+		b.pass(3 * time.Minute)
 		b.want()
-		time.Sleep(4 * time.Minute)
+		b.pass(4 * time.Minute)
 		b.want("room| sync-running shop")
 	})
 }
@@ -315,7 +319,7 @@ func TestRetries(t *testing.T) {
 		b.begin(app(health(v1alpha1.HealthHealthy), "on-health-degraded", "on-recovered"))
 		b.now(health(v1alpha1.HealthDegraded))
 		b.now(health(v1alpha1.HealthHealthy))
-		time.Sleep(10 * time.Minute)
+		b.pass(10 * time.Minute)
 		b.want("room| health-degraded shop", "room| recovered shop")
 		if r := b.plane.record("shop"); len(r) != 0 {
 			t.Errorf("recorded after the end: %v", r)
@@ -324,7 +328,7 @@ func TestRetries(t *testing.T) {
 		b.now(health(v1alpha1.HealthDegraded))
 		before := b.log.attempts()
 		b.now(func(a *v1alpha1.Application) { a.Status.Health.Message = "still" })
-		time.Sleep(3 * time.Hour)
+		b.pass(3 * time.Hour)
 		if more := b.log.attempts() - before; more != 0 {
 			t.Errorf("a message that is refused was sent %d times more", more)
 		}
@@ -335,7 +339,7 @@ func TestRetries(t *testing.T) {
 		b.log.refuse(func(int) error { return fault.New(fault.Transient, "down") })
 		b.now(health(v1alpha1.HealthHealthy))
 		b.now(health(v1alpha1.HealthDegraded))
-		time.Sleep(3 * time.Hour)
+		b.pass(3 * time.Hour)
 		b.log.refuse(nil)
 		b.rest()
 		b.want()
@@ -386,16 +390,16 @@ func TestRecordFails(t *testing.T) {
 		b.begin(app(health(v1alpha1.HealthHealthy), "on-health-degraded"))
 		b.plane.refuse(errors.New("the server is down"))
 		b.now(health(v1alpha1.HealthDegraded))
-		time.Sleep(time.Minute)
+		b.pass(time.Minute)
 		b.now(func(a *v1alpha1.Application) { a.Status.Health.Message = "still" })
 		b.want("room| health-degraded shop")
 		b.plane.refuse(nil)
-		time.Sleep(time.Minute)
+		b.pass(time.Minute)
 		if r := b.plane.record("shop"); len(r) != 1 {
 			t.Errorf("recorded: %v", r)
 		}
 		before := b.plane.writes
-		time.Sleep(time.Hour)
+		b.pass(time.Hour)
 		if b.plane.writes != before {
 			t.Errorf("%d writes while nothing happened", b.plane.writes-before)
 		}
