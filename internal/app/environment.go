@@ -50,6 +50,8 @@ type state struct {
 	repos    *settings.Repositories
 	clusters []settings.Cluster
 	notify   notifications
+	// trust changes when the certificates do that hosts are trusted by.
+	trust    string
 	webhooks webhook.Secrets
 	problems []string
 	// access changes when what repositories are reached with does.
@@ -109,6 +111,7 @@ func (e *environment) load(ctx context.Context, r client.Reader) error {
 	collect(found)
 	next.clusters, found = settings.NewClusters(secrets)
 	collect(found)
+	next.trust = object.Hash(maps[settings.TLSCertsName])
 	next.notify = e.notifications(maps[notify.ConfigMapName], secrets, next)
 	collect(next.notify.problems)
 	checks, found := lua.Compile(next.settings.Scripts)

@@ -58,13 +58,13 @@ func (e *environment) notifications(data map[string]string, secrets []*corev1.Se
 	if old := e.current.Load(); old != nil {
 		last = old.notify
 	}
-	hash := object.Hash([]any{data, values, others, next.settings.URL, next.access})
+	hash := object.Hash([]any{data, values, others, next.settings.URL, next.trust})
 	if last.config != nil && last.hash == hash {
 		return last
 	}
 	out := notifications{hash: hash}
 	out.config, out.problems = notify.Parse(notify.Inputs{
-		Data: data, Secrets: values, URL: next.settings.URL, Now: time.Now,
+		Data: data, Secrets: values, URL: next.settings.URL, Trust: next.trust, Now: time.Now,
 		Secret: func(ref string) (string, bool) { value, ok := others[ref]; return value, ok },
 		Open: func(kind, name string, options []byte) (notify.Service, error) {
 			return service.New(kind, name, options, e.serviceEnv(next.repos))

@@ -60,6 +60,8 @@ type Inputs struct {
 	Secret func(ref string) (string, bool)
 	// URL is the address of the user interface, which context.argocdUrl is where the ConfigMap does not say it.
 	URL string
+	// Trust stands for what services are reached with besides their options, such as certificates: with another one they are opened anew.
+	Trust string
 	// Open makes a service of its kind, its name and its options in YAML.
 	Open func(kind, name string, options []byte) (Service, error)
 	Now  func() time.Time
@@ -159,7 +161,7 @@ func (c *Config) open(in Inputs, last *Config, name, text string) error {
 	if err != nil {
 		return errors.New("the options cannot be read")
 	}
-	hash := object.Hash([]any{kind, name, string(options)})
+	hash := object.Hash([]any{kind, name, string(options), in.Trust})
 	if last != nil && last.services[name].hash == hash {
 		c.services[name] = last.services[name]
 		return nil

@@ -202,6 +202,10 @@ func TestKept(t *testing.T) {
 	if _, _ = Parse(in, first); opened != 2 {
 		t.Errorf("opened %d times, want once more for another token", opened)
 	}
+	in.Trust = "another authority"
+	if _, _ = Parse(in, first); opened != 3 {
+		t.Errorf("opened %d times, want once more for other certificates", opened)
+	}
 }
 
 func TestRecord(t *testing.T) {

@@ -103,7 +103,7 @@ const (
 // NewEngine returns an engine; Run works.
 func NewEngine(o Options) *Engine {
 	e := &Engine{Options: o, more: make(chan struct{}, 1), memories: map[types.NamespacedName]*known{}, dirty: map[types.NamespacedName]bool{}, write: make(chan struct{}, 1)}
-	e.outbox = newOutbox(e.ended)
+	e.outbox = newOutbox(func(name string) Service { return e.Config().Service(name) }, e.ended)
 	return e
 }
 
@@ -362,7 +362,7 @@ func (e *Engine) tell(d decision) {
 
 // send renders a message and leaves it to the outbox.
 func (e *Engine) send(cfg *Config, k *known, app *v1alpha1.Application, out due, vars map[string]any) {
-	l := letter{due: out, known: k, app: app, service: cfg.services[out.to.Service].Service}
+	l := letter{due: out, known: k, app: app, until: e.Now().Add(giveUp)}
 	if len(out.templates) == 0 {
 		e.ended(l, nil)
 		return

@@ -26,7 +26,7 @@ type bench struct {
 	log      *recorder
 	plane    *plane
 	outcomes *outcomes
-	config   *Config
+	config   atomic.Pointer[Config]
 	stop     func()
 	cancel   func() // stops without waiting
 	last     *v1alpha1.Application
@@ -36,7 +36,7 @@ type bench struct {
 func inBubble(t *testing.T, data map[string]string, test func(b *bench)) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &bench{t: t, log: &recorder{}, plane: &plane{records: map[string]string{}}, outcomes: &outcomes{}}
-		b.config = parse(t, b.log, data)
+		b.config.Store(parse(t, b.log, data))
 		b.start()
 		test(b)
 		b.stop()
@@ -44,7 +44,7 @@ func inBubble(t *testing.T, data map[string]string, test func(b *bench)) {
 }
 
 func (b *bench) start() {
-	b.Engine = NewEngine(Options{Config: func() *Config { return b.config }, Applications: b.plane, Observer: b.outcomes, Log: slog.New(slog.DiscardHandler), Now: time.Now})
+	b.Engine = NewEngine(Options{Config: b.config.Load, Applications: b.plane, Observer: b.outcomes, Log: slog.New(slog.DiscardHandler), Now: time.Now})
 	ctx, cancel := context.WithCancel(b.t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -346,6 +346,37 @@ func TestRetries(t *testing.T) {
 	})
 }
 
+// TestMended: messages that wait go to the service as it is set up by then, and none keeps the others waiting for more than its hour.
+func TestMended(t *testing.T) {
+	inBubble(t, plain(), func(b *bench) {
+		b.log.refuse(func(int) error { return fault.New(fault.Transient, "no such host") })
+		b.begin(app(nil, "on-sync-failed"))
+		b.now(operation(100, v1alpha1.OperationFailed, "one"))
+		b.pass(30 * time.Minute)
+		b.now(operation(200, v1alpha1.OperationFailed, "two"))
+		right := &recorder{}
+		b.config.Store(parse(t, right, plain()))
+		b.Settings()
+		b.pass(10 * time.Minute)
+		b.log = right
+		b.want("room| sync-failed shop one", "room| sync-failed shop two")
+
+		right.refuse(func(int) error { return fault.New(fault.Transient, "down") })
+		for i := range 5 {
+			b.now(operation(int64(300+i), v1alpha1.OperationFailed, "lost"))
+		}
+		b.pass(70 * time.Minute)
+		right.refuse(nil)
+		b.now(operation(400, v1alpha1.OperationFailed, "last"))
+		b.want("room| sync-failed shop last")
+		without := *b.config.Load()
+		without.services = map[string]service{}
+		b.config.Store(&without)
+		b.now(operation(500, v1alpha1.OperationFailed, "nobody"))
+		b.want()
+	})
+}
+
 // TestManyWait: a service that is down costs no more memory than its bound, and none of others' messages.
 func TestManyWait(t *testing.T) {
 	inBubble(t, plain(), func(b *bench) {
@@ -369,7 +400,7 @@ func TestManyWait(t *testing.T) {
 func TestSettings(t *testing.T) {
 	inBubble(t, plain(), func(b *bench) {
 		b.begin(app(health(v1alpha1.HealthDegraded)))
-		b.config = parse(t, b.log, plain("subscriptions", "- recipients: [log:all]\n  triggers: [on-health-degraded]"))
+		b.config.Store(parse(t, b.log, plain("subscriptions", "- recipients: [log:all]\n  triggers: [on-health-degraded]")))
 		b.Settings()
 		b.rest()
 		b.want()
@@ -423,7 +454,7 @@ func TestStop(t *testing.T) {
 func TestSlowService(t *testing.T) {
 	inBubble(t, plain(), func(b *bench) {
 		slow := &hanging{}
-		b.config.services["slow"] = service{slow, "webhook", ""}
+		b.config.Load().services["slow"] = service{slow, "webhook", ""}
 		b.begin(app(nil, "on-sync-failed"))
 		b.now(func(a *v1alpha1.Application) {
 			a.Annotations["notifications.argoproj.io/subscribe.on-sync-failed.slow"] = manyRecipients(50)

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// firstRetry doubles up to lastRetry, until a message is giveUp old.
+	// firstRetry doubles up to lastRetry, until a message is giveUp old. Every message has one attempt at least.
 	firstRetry = 2 * time.Second
 	lastRetry  = 5 * time.Minute
 	giveUp     = time.Hour
@@ -32,12 +32,15 @@ type letter struct {
 	due
 	known   *known
 	app     *v1alpha1.Application
-	service Service
 	message Message
+	// until is when it is given up.
+	until time.Time
 }
 
 // outbox sends messages: to each destination in their order, to different ones side by side.
 type outbox struct {
+	// find returns a service as it is set up at the moment; nil when there is none of that name any more.
+	find  func(name string) Service
 	ended func(l letter, err error)
 
 	mu      sync.Mutex
@@ -48,8 +51,8 @@ type outbox struct {
 	work    sync.WaitGroup
 }
 
-func newOutbox(ended func(letter, error)) *outbox {
-	return &outbox{ended: ended, queues: map[Destination][]letter{}, turns: map[string]chan struct{}{}}
+func newOutbox(find func(string) Service, ended func(letter, error)) *outbox {
+	return &outbox{find: find, ended: ended, queues: map[Destination][]letter{}, turns: map[string]chan struct{}{}}
 }
 
 // run sends until ctx ends.
@@ -124,11 +127,11 @@ func (o *outbox) serve(ctx context.Context, to Destination) {
 
 // attempts sends a message, and again while that may help.
 func (o *outbox) attempts(ctx context.Context, l letter) error {
-	limit, cancel := context.WithTimeout(ctx, giveUp)
+	limit, cancel := context.WithDeadline(ctx, l.until)
 	defer cancel()
 	wait := firstRetry
 	for {
-		err := o.attempt(limit, l)
+		err := o.attempt(ctx, l)
 		if err == nil || !fault.Is(err, fault.Transient) {
 			return err
 		}
@@ -147,6 +150,10 @@ func (o *outbox) attempt(ctx context.Context, l letter) (err error) {
 		return err
 	}
 	defer leave()
+	service := o.find(l.to.Service)
+	if service == nil {
+		return fault.New(fault.NotFound, "there is no service %s any more", l.to.Service)
+	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	defer func() {
@@ -154,5 +161,5 @@ func (o *outbox) attempt(ctx context.Context, l letter) (err error) {
 			err = fault.New(fault.Internal, "the service broke: %v", why)
 		}
 	}()
-	return l.service.Send(ctx, l.message, l.to.Recipient)
+	return service.Send(ctx, l.message, l.to.Recipient)
 }
